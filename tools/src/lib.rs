@@ -1,0 +1,11 @@
+//! opsgate's tools: everything that touches another system.
+//!
+//! A tool implements [`tool::ReadTool`] or [`tool::WriteTool`]; that choice is its class. It parses and resolves its
+//! arguments once, tells policy its [`scope::Scopes`], and runs only on a receipt of the audit log.
+
+pub mod error;
+pub mod mode;
+pub mod registry;
+pub mod scope;
+pub mod tool;
+pub mod workspace;
