@@ -1,1 +1,7 @@
-fn main(){}
+//! `opsgate`: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    opsgate::cli::run()
+}

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::scope::Scopes;
+
 /// What went wrong, as a closed set. The gateway maps each to a refusal code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolErrorKind {
@@ -37,13 +39,16 @@ pub struct ToolError {
     pub client: String,
     /// For the log.
     pub detail: Option<String>,
+    /// What the call would have touched, as far as it is known: policy judges it before the caller hears the error, so
+    /// that whether a denied thing exists is not told.
+    pub scopes: Option<Box<Scopes>>,
 }
 
 impl ToolError {
     /// An error of this kind with this sentence for the client.
     #[must_use]
     pub fn new(kind: ToolErrorKind, client: impl Into<String>) -> Self {
-        Self { kind, client: client.into(), detail: None }
+        Self { kind, client: client.into(), detail: None, scopes: None }
     }
 
     /// The arguments are wrong.
@@ -68,6 +73,13 @@ impl ToolError {
     #[must_use]
     pub fn internal(detail: impl fmt::Display) -> Self {
         Self::new(ToolErrorKind::Internal, "the tool failed inside opsgate; the log has the detail").because(detail)
+    }
+
+    /// Adds what the call would have touched.
+    #[must_use]
+    pub fn touching(mut self, scopes: Scopes) -> Self {
+        self.scopes = Some(Box::new(scopes));
+        self
     }
 
     /// Adds what the log should know.

@@ -27,7 +27,7 @@ pub const FORBIDDEN: &[Forbidden] = &[
 ];
 
 /// Two tools of one name: a defect, told at start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("two tools are named `{0}`")]
 pub struct DuplicateTool(pub &'static str);
 

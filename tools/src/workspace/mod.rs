@@ -1,3 +1,63 @@
-//! placeholder
-#[derive(Debug)]
-pub struct Workspace;
+//! The workspace: reading a local git repository, and the services of this machine.
+//!
+//! Paths are normalised once ([`path`]), opened beneath the root's handle without following a link unseen ([`open`]),
+//! and the handle that policy judged is the one that is read. Git is read by libgit2, off the async threads.
+
+mod blame;
+mod change;
+mod commit;
+mod docker;
+mod git_blame;
+mod git_diff;
+mod git_log;
+mod git_show;
+mod git_status;
+mod language;
+mod lean;
+mod list_directory;
+mod matches;
+mod open;
+mod page;
+mod patch;
+mod path;
+mod read_file;
+mod rename;
+mod repository;
+mod root;
+mod search_code;
+mod service_status;
+mod systemd;
+mod walk;
+
+use std::sync::Arc;
+
+pub use root::Workspace;
+pub use service_status::ServiceSources;
+
+use crate::tool::{Card, Tool, read};
+
+/// The tools of the `workspace` system.
+#[must_use]
+pub fn tools() -> Vec<Arc<dyn Tool>> {
+    tools_with(ServiceSources::default())
+}
+
+/// As [`tools`], asking these sources for services.
+#[must_use]
+pub fn tools_with(services: ServiceSources) -> Vec<Arc<dyn Tool>> {
+    vec![
+        read(git_blame::GitBlame),
+        read(git_diff::GitDiff),
+        read(git_log::GitLog),
+        read(git_show::GitShow),
+        read(git_status::GitStatus),
+        read(list_directory::ListDirectory),
+        read(read_file::ReadFile),
+        read(search_code::SearchCode),
+        read(service_status::ServiceStatus(services)),
+    ]
+}
+
+const fn card(name: &'static str, title: &'static str, description: &'static str, risk: f32) -> Card {
+    Card { name, system: "workspace", title, description, risk, open_world: false }
+}

@@ -1,0 +1,207 @@
+//! The validator: reads a log as a stranger would, streaming, in bounded memory.
+
+mod checkpoints;
+mod input;
+mod receipts;
+mod report;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::chain::{Chain, Open, Pairing};
+use crate::entry::{self, Entry, MAX_LINE};
+use crate::finding::Code;
+use crate::lines::{At, Line, Lines};
+use crate::merkle::Tree;
+
+use checkpoints::Checkpoints;
+use receipts::Receipts;
+
+pub use report::{Finding, Report};
+
+/// An intent of the last run may be without its outcome this long, in microseconds.
+const CALL_LIMIT: u64 = 15 * 60 * 1_000_000;
+/// Entries may be without a checkpoint this long, in microseconds.
+const CHECKPOINT_LIMIT: u64 = 60 * 1_000_000;
+
+/// What to check.
+#[derive(Debug, Clone, Default)]
+pub struct Check {
+    /// A log's folder, or segment files in their order.
+    pub paths: Vec<PathBuf>,
+    /// Receipts that clients kept: JSON lines with `origin`, `seq`, `entry_hash`. The one anchor outside of the log.
+    pub receipts: Option<PathBuf>,
+    /// The public key that the log must have.
+    pub key: Option<[u8; 32]>,
+}
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// There is no log.
+    #[error("there is no audit log in `{}`: it has neither `*.jsonl` nor `checkpoints`", .0.display())]
+    NoLog(PathBuf),
+    /// A file cannot be read.
+    #[error("`{}` cannot be read: {error}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The receipts are not receipts.
+    #[error("`{}`, line {line}: this is not a receipt; one is {{\"origin\":…,\"seq\":…,\"entry_hash\":…}}", path.display())]
+    Receipts {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+    },
+    /// Only one folder, or files.
+    #[error("give one folder, or segment files in their order")]
+    Paths,
+}
+
+/// Where a line is.
+#[derive(Debug, Clone)]
+struct Place {
+    file: usize,
+    at: At,
+}
+
+/// Checks a log.
+///
+/// # Errors
+/// [`CheckError`] where there is nothing to check or it cannot be read. What is wrong with a log is in the report.
+pub fn verify(check: &Check) -> Result<Report, CheckError> {
+    let input = input::find(&check.paths)?;
+    let checkpoints = Checkpoints::open(input.checkpoints.as_deref())?;
+    let receipts = check.receipts.as_deref().map(Receipts::read).transpose()?.unwrap_or_default();
+    let mut verifier = Verifier {
+        now: crate::clock::now_micros(),
+        report: Report::new(input.names),
+        chain: Chain::new(!input.whole),
+        pairing: Pairing::default(),
+        tree: Tree::default(),
+        checkpoints,
+        receipts,
+        key: check.key,
+        uncovered: None,
+        end: Place { file: 0, at: At { line: 1, offset: 0 } },
+    };
+    for what in input.findings {
+        verifier.report.found(Code::Segment, &what.0, At { line: 0, offset: 0 }, what.1);
+    }
+    for (index, path) in input.segments.iter().enumerate() {
+        verifier.segment(index, path)?;
+    }
+    verifier.finish()
+}
+
+struct Verifier {
+    now: u64,
+    report: Report,
+    chain: Chain,
+    pairing: Pairing<Place>,
+    tree: Tree,
+    checkpoints: Checkpoints,
+    receipts: Receipts,
+    key: Option<[u8; 32]>,
+    /// The first entry after the last checkpoint.
+    uncovered: Option<(Place, u64)>,
+    end: Place,
+}
+
+impl Verifier {
+    fn segment(&mut self, file: usize, path: &Path) -> Result<(), CheckError> {
+        let unreadable = |error| CheckError::Read { path: path.to_owned(), error };
+        let mut lines = Lines::new(File::open(path).map_err(unreadable)?, MAX_LINE);
+        while let Some((at, line)) = lines.next().map_err(unreadable)? {
+            self.end = Place { file, at };
+            let fault = match line {
+                Line::Whole(line) => match entry::parse(line) {
+                    Ok(entry) => {
+                        self.entry(&entry, &Place { file, at })?;
+                        continue;
+                    }
+                    Err(fault) => (fault.code, format!("{}, at byte {} of the line", fault.what, fault.at)),
+                },
+                Line::Torn(rest) => (Code::TornLine, format!("the last line has no end: {} bytes", rest.len())),
+                Line::TooLong => (Code::LineTooLong, format!("the line is longer than {MAX_LINE} bytes")),
+            };
+            self.chain.lose();
+            self.report.found_in(fault.0, file, at, fault.1);
+        }
+        self.report.bytes += lines.offset();
+        self.end = Place { file, at: At { line: lines.line(), offset: lines.offset() } };
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>, place: &Place) -> Result<(), CheckError> {
+        let Self { report, chain, pairing, .. } = self;
+        let first = report.entries == 0;
+        let partial = chain.partial;
+        let mut found = |code, what| report.found_in(code, place.file, place.at, what);
+        chain.link(entry, &mut found);
+        if first {
+            // A segment that begins with its genesis is a whole log, however it was named.
+            chain.partial &= entry.kind != "genesis";
+            if let (Some(key), Some(public)) = (&self.key, &chain.public)
+                && key != public
+            {
+                found(Code::Key, format!("the log's key is {}", crate::digest::hex(public)));
+            }
+        }
+        let report = &mut self.report;
+        pairing.follow(entry, self.chain.run(), place.clone(), &mut |code, what| {
+            if !(partial && code == Code::OutcomeWithoutIntent) {
+                report.found_in(code, place.file, place.at, what);
+            }
+        });
+        self.receipts.entry(entry, &mut |what| report.found_in(Code::Receipt, place.file, place.at, what));
+        report.count(entry);
+        self.tree.push(&entry.computed);
+        self.uncovered.get_or_insert((place.clone(), entry.micros));
+        if !self.chain.partial && self.checkpoints.at_size(&self.tree, &self.chain, report)? {
+            self.uncovered = None;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Report, CheckError> {
+        let report = &mut self.report;
+        report.partial = self.chain.partial;
+        report.origin = self.chain.origin.clone();
+        report.public_key = self.chain.public.map(|key| crate::digest::hex(&key));
+        if !self.chain.partial {
+            if let Some(size) = self.checkpoints.drain(&self.chain, report)? {
+                let what = format!("a signed checkpoint covers {size} entries, and {} are here", self.tree.size());
+                report.found_in(Code::Truncated, self.end.file, self.end.at, what);
+            }
+            if self.checkpoints.count == 0 && !self.checkpoints.broken {
+                report.found(Code::NoCheckpoints, "checkpoints", At { line: 0, offset: 0 }, "the log has no checkpoints: nothing was signed".to_owned());
+            }
+            let signed = self.checkpoints.count > 0;
+            if let Some((place, _)) = self.uncovered.filter(|(_, micros)| signed && self.now.saturating_sub(*micros) > CHECKPOINT_LIMIT) {
+                let what = "no checkpoint covers this entry and those after it, and it is older than a minute: the newest checkpoints are missing, or the gateway was killed and has not started since";
+                report.found_in(Code::Uncovered, place.file, place.at, what.to_owned());
+            }
+        }
+        report.checkpoints = self.checkpoints.count;
+        report.checkpointed = self.checkpoints.size.min(self.tree.size());
+        let run = self.chain.run();
+        for Open { run: begun, micros, place, .. } in self.pairing.into_open() {
+            if begun < run {
+                report.found_in(Code::IntentWithoutOutcome, place.file, place.at, "an intent of an earlier run that has no outcome".to_owned());
+            } else if self.now.saturating_sub(micros) > CALL_LIMIT {
+                report.found_in(Code::IntentWithoutOutcome, place.file, place.at, "an intent that has no outcome and is older than 15 minutes".to_owned());
+            } else {
+                report.open += 1;
+            }
+        }
+        self.receipts.finish(report, &self.end);
+        Ok(self.report)
+    }
+}

@@ -1,0 +1,26 @@
+//! Admit: the caller's rate, then a place among the running. Nothing of the arguments is read before.
+
+use super::stage::{About, Admitted, Call, Identified, Refused};
+use crate::error::{Code, Refusal};
+use crate::gateway::Gateway;
+
+impl Gateway {
+    pub(super) async fn admit(&self, call: Call<Identified>) -> Result<Call<Admitted>, Box<Refused>> {
+        let Call { mark, stage } = call;
+        let about = |tool: &str| About { tool: tool.to_owned(), ..About::default() };
+        if self.stopping.is_cancelled() {
+            return Err(mark.refuse(about(&stage.tool), Refusal::new(Code::ShuttingDown, "the gateway is stopping")));
+        }
+        let counted = match stage.counted {
+            Some(counted) => Ok(counted),
+            None => self.rates.count(mark.caller.id()),
+        };
+        if let Err(refusal) = counted {
+            return Err(mark.refuse(about(&stage.tool), refusal));
+        }
+        match self.rates.slots.take(mark.caller.id()).await {
+            Ok(slot) => Ok(Call { mark, stage: Admitted { tool: stage.tool, args: stage.args, workspace: stage.workspace, slot } }),
+            Err(refusal) => Err(mark.refuse(about(&stage.tool), refusal)),
+        }
+    }
+}

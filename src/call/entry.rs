@@ -1,0 +1,183 @@
+//! What the chain keeps of a call. Every string in it is `Clean`.
+
+use std::time::Duration;
+
+use opsgate_audit::{CanonicalJson, NotCanonical};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::stage::{About, CleanRefusal, Mark, Prepared};
+use crate::error::{Code, Refusal};
+use crate::policy::Permit;
+use crate::scrub::{Clean, Counts, Scrubber};
+
+/// The caller, as the log names it.
+#[derive(Serialize)]
+struct CallerEntry {
+    address: Clean<String>,
+    id: Clean<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<Clean<String>>,
+    roles: Vec<Clean<String>>,
+}
+
+#[derive(Serialize)]
+struct ScopeEntry {
+    kind: &'static str,
+    value: Clean<String>,
+}
+
+#[derive(Serialize)]
+struct IntentEntry<'a> {
+    args: &'a Clean<Value>,
+    args_digest: String,
+    caller: CallerEntry,
+    class: opsgate_tools::tool::Class,
+    decided_at: String,
+    #[serde(rename = "gen_ai.tool.name")]
+    tool: &'static str,
+    #[serde(rename = "mcp.method.name")]
+    method: &'static str,
+    mode: &'static str,
+    policy: &'a str,
+    risk: String,
+    rules: &'a [String],
+    scopes: Vec<ScopeEntry>,
+    system: &'static str,
+    trigger: crate::policy::Trigger,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unscoped_because: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct OutcomeEntry<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
+    duration_us: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    hidden: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Clean<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_digest: Option<String>,
+    #[serde(skip_serializing_if = "Counts::is_empty")]
+    scrubbed: &'a Counts,
+}
+
+#[derive(Serialize)]
+struct RefusedEntry<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<Clean<Value>>,
+    caller: CallerEntry,
+    code: Code,
+    #[serde(rename = "gen_ai.tool.name")]
+    tool: Clean<String>,
+    #[serde(rename = "mcp.method.name")]
+    method: &'static str,
+    message: &'a Clean<String>,
+    policy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a Clean<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<ScopeEntry>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    system: &'static str,
+    trigger: crate::policy::Trigger,
+    #[serde(skip_serializing_if = "is_zero")]
+    unrecorded: u64,
+}
+
+/// Arguments longer than this are kept as digest and length: a record's line has a bound.
+const LONGEST_ARGS: usize = 24 * 1024;
+const LONGEST_NAME: usize = 256;
+
+pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, permit: &Permit, now: jiff::Timestamp) -> Result<CanonicalJson, Refusal> {
+    let card = prepared.spec.card;
+    let args = bounded(&prepared.args);
+    CanonicalJson::sorted(&IntentEntry {
+        args: args.as_ref().unwrap_or(&prepared.args),
+        args_digest: prepared.digest.to_string(),
+        caller: caller(scrubber, mark),
+        class: prepared.spec.class,
+        decided_at: now.to_string(),
+        tool: card.name,
+        method: "tools/call",
+        mode: permit.mode().name(),
+        policy: permit.policy_hash(),
+        risk: format!("{:.2}", card.risk),
+        rules: permit.rules(),
+        scopes: scopes(scrubber, &prepared.scopes),
+        system: card.system,
+        trigger: mark.trigger,
+        unscoped_because: prepared.scopes.unscoped_because(),
+    })
+    .map_err(|error| Refusal::new(Code::InvalidArguments, format!("the arguments cannot be recorded: {error}")))
+}
+
+pub(super) fn outcome(
+    result: &Result<(Clean<Value>, Clean<String>), CleanRefusal>,
+    scrubbed: &Counts,
+    hidden: u64,
+    took: Duration,
+) -> Result<CanonicalJson, NotCanonical> {
+    let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(1 << 53);
+    let entry = match result {
+        Ok((_, text)) => {
+            let digest = opsgate_audit::Digest::new(Sha256::digest(text.as_bytes()).into());
+            OutcomeEntry { bytes: Some(text.len()), code: None, duration_us, hidden, message: None, output_digest: Some(digest.to_string()), scrubbed }
+        }
+        Err(refusal) => OutcomeEntry { bytes: None, code: Some(refusal.code), duration_us, hidden, message: Some(&refusal.message), output_digest: None, scrubbed },
+    };
+    CanonicalJson::sorted(&entry)
+}
+
+pub(super) fn refused(scrubber: &Scrubber, mark: &Mark, about: &About, refusal: &CleanRefusal, unrecorded: u64) -> Result<CanonicalJson, NotCanonical> {
+    let tool: String = about.tool.chars().take(LONGEST_NAME).collect();
+    let mut entry = RefusedEntry {
+        args: about.args.as_ref().map(|args| bounded(args).unwrap_or_else(|| args.clone())),
+        caller: caller(scrubber, mark),
+        code: refusal.code,
+        tool: scrubber.text_owned(tool).0,
+        method: "tools/call",
+        message: &refusal.message,
+        policy: mark.policy.hash(),
+        rule: refusal.rule.as_ref(),
+        scopes: about.scopes.as_ref().map(|s| scopes(scrubber, s)),
+        system: about.system,
+        trigger: mark.trigger,
+        unrecorded,
+    };
+    CanonicalJson::sorted(&entry).or_else(|_| {
+        // Arguments nested too deep for the log are refused for that; the refusal is recorded without them.
+        entry.args = None;
+        CanonicalJson::sorted(&entry)
+    })
+}
+
+fn caller(scrubber: &Scrubber, mark: &Mark) -> CallerEntry {
+    let clean = |text: &str| scrubber.text(text).0;
+    CallerEntry {
+        address: clean(&mark.caller.address().to_string()),
+        id: clean(mark.caller.id()),
+        owner: mark.profile.as_ref().and_then(|p| p.owner.as_deref()).map(clean),
+        roles: mark.profile.iter().flat_map(|p| &p.roles).map(|role| clean(role)).collect(),
+    }
+}
+
+fn scopes(scrubber: &Scrubber, scopes: &opsgate_tools::scope::Scopes) -> Vec<ScopeEntry> {
+    scopes.entries().iter().map(|scope| ScopeEntry { kind: scope.kind.name(), value: scrubber.text(&scope.value).0 }).collect()
+}
+
+fn bounded(args: &Clean<Value>) -> Option<Clean<Value>> {
+    let text = args.to_json_text();
+    let length = i128::try_from(text.len()).unwrap_or(i128::MAX);
+    (text.len() > LONGEST_ARGS).then(|| Clean::builder().number(length).fixed(" bytes of arguments, kept as their digest").finish().into())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}

@@ -1,0 +1,33 @@
+//! Intend: the intent goes into the chain. Only this makes a receipt, and only a receipt runs a tool.
+
+use opsgate_tools::tool::Action;
+
+use super::entry;
+use super::stage::{About, Approved, Call, Intended, Licensed, Prepared, Refused};
+use crate::gateway::Gateway;
+
+impl Gateway {
+    pub(super) async fn intend(&self, call: Call<Approved>) -> Result<Call<Intended>, Box<Refused>> {
+        let Call { mark, stage: Approved { prepared, permit, now } } = call;
+        let about = About::of(&prepared);
+        let data = match entry::intent(&self.scrubber, &mark, &prepared, &permit, now) {
+            Ok(data) => data,
+            Err(refusal) => return Err(mark.refuse(about, refusal)),
+        };
+        let Prepared { action, digest, slot, .. } = prepared;
+        let (receipt, pending) = match self.log.intent(&mark.re, digest, data) {
+            Ok(written) => written,
+            Err(error) => return Err(mark.refuse(about, error)),
+        };
+        let work = match action {
+            // INVARIANT: a read's intent and outcome may share one sync; nothing is revealed before both are durable.
+            Action::Read(read) => Licensed::Read(read, receipt),
+            // INVARIANT: no external effect without a durable intent (test: a_write_runs_only_after_its_intent_is_durable).
+            Action::Write(write) => match self.log.durable(receipt).await {
+                Ok(durable) => Licensed::Write(write, durable),
+                Err(error) => return Err(mark.refuse(about, error)),
+            },
+        };
+        Ok(Call { mark, stage: Intended { about, work, permit, pending, slot } })
+    }
+}

@@ -1,0 +1,63 @@
+//! The path of one call, whole, on this screen.
+//!
+//! Each stage consumes the one before it and lives in the file of its name; none can be skipped, because the next one
+//! does not compile without it. A refusal at any stage travels to the same log. `identify` happens at the door
+//! ([`crate::identity`]): a [`RawCall`] cannot be made without a [`Caller`](crate::identity::Caller).
+
+mod admit;
+mod approve;
+mod authorise;
+mod entry;
+mod execute;
+mod intend;
+mod prepare;
+mod record;
+mod refuse;
+mod reply;
+mod scrub;
+mod stage;
+
+use std::sync::Arc;
+
+use crate::error::Refusal;
+use crate::gateway::Gateway;
+use crate::identity::Caller;
+
+pub use reply::{Body, Reply, ReplyReceipt};
+pub use stage::{Call, RawCall, Refused};
+
+impl Gateway {
+    /// Answers one call. The work is detached from the caller: one that hangs up loses no record.
+    pub async fn handle(self: &Arc<Self>, raw: RawCall) -> Reply {
+        let (gateway, call) = (self.clone(), Call::begin(self, raw));
+        let (mark, about) = call.mark();
+        match self.running.spawn(async move { gateway.answer(call).await }).await {
+            Ok(reply) => reply,
+            Err(died) => self.refuse(mark.died(about, &died)).await,
+        }
+    }
+
+    /// Records a refusal that a door made before MCP was read.
+    pub async fn refuse_at_door(&self, caller: Caller, tool: &str, refusal: Refusal) -> Reply {
+        self.refuse(Refused::at_door(self, caller, tool, refusal)).await
+    }
+
+    async fn answer(&self, call: Call<stage::Identified>) -> Reply {
+        match self.path(call).await {
+            Ok(reply) => reply,
+            Err(refused) => self.refuse(*refused).await,
+        }
+    }
+
+    async fn path(&self, call: Call<stage::Identified>) -> Result<Reply, Box<Refused>> {
+        let call = self.admit(call).await?; //      rates, then a place among the running
+        let call = self.prepare(call).await?; //    arguments parsed and resolved, once
+        let call = self.authorise(call)?; //        policy: pure, deny wins
+        let call = self.approve(call)?; //          people, where the policy asks for them
+        let call = self.intend(call).await?; //     into the chain: only this makes a receipt
+        let call = self.execute(call).await; //     the tool takes the receipt by value
+        let call = self.scrub(call); //             only clean text goes on
+        let call = self.record(call).await?; //     the outcome, durable
+        Ok(call.reply()) //                         a reply has no other source
+    }
+}

@@ -1,0 +1,50 @@
+//! Record: the outcome goes into the chain and is durable before anything leaves.
+
+use opsgate_audit::{AppendError, Outcome};
+
+use super::entry;
+use super::stage::{Call, Recorded, Refused, Scrubbed};
+use crate::error::{Code, Refusal};
+use crate::gateway::Gateway;
+use crate::observe::Fate;
+
+impl Gateway {
+    pub(super) async fn record(&self, call: Call<Scrubbed>) -> Result<Call<Recorded>, Box<Refused>> {
+        let Call { mark, stage: Scrubbed { about, wrote, result, scrubbed, hidden, pending, slot } } = call;
+        let outcome = match &result {
+            Ok(_) => Outcome::Ok,
+            // A write that ran out of time may or may not have happened.
+            Err(refusal) if wrote && matches!(refusal.code, Code::TimedOut | Code::Cancelled) => Outcome::Indeterminate,
+            Err(_) => Outcome::Error,
+        };
+        let took = mark.started.elapsed();
+        let appended = match entry::outcome(&result, &scrubbed, hidden, took) {
+            Ok(data) => pending.outcome(outcome, data),
+            Err(_) => {
+                drop(pending); // which records `indeterminate`
+                Err(AppendError::Full { what: "the outcome's record" })
+            }
+        };
+        let proof = match appended {
+            Ok(appended) => appended.durable().await,
+            Err(error) => Err(error),
+        };
+        drop(slot);
+        match proof {
+            Ok(proof) => {
+                self.metrics.called(&about.tool, Fate::Allowed, took);
+                Ok(Call { mark, stage: Recorded { result, proof } })
+            }
+            Err(error) => {
+                // INVARIANT: no reply without a durable outcome (test: a_full_disk_seals_and_withholds).
+                self.log.seal(&format!("the outcome of {} could not be recorded: {error}", mark.re.request_id));
+                let refusal = if wrote {
+                    Refusal { detail: Some(error.to_string()), ..Refusal::new(Code::ExecutedAuditFailed, "executed, audit failed: the result is withheld") }
+                } else {
+                    error.into()
+                };
+                Err(mark.refuse(about, refusal))
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Refusals travel the same way as answers: scrubbed, recorded, then replied.
+
+use opsgate_audit::AppendError;
+
+use super::entry;
+use super::reply::Reply;
+use super::stage::{CleanRefusal, Refused};
+use crate::error::Code;
+use crate::gateway::Gateway;
+use crate::limit::Sampled;
+use crate::observe::{Fate, log};
+
+impl Gateway {
+    pub(super) async fn refuse(&self, refused: Refused) -> Reply {
+        let Refused { mark, about, refusal } = refused;
+        let known = self.registry.find(&about.tool).map_or("unknown", |tool| tool.spec().card.name);
+        self.metrics.called(known, Fate::of(refusal.code), mark.started.elapsed());
+        if let Some(detail) = &refusal.detail {
+            log::warn(log::Component::Call, "a call failed")
+                .with("request_id", &self.scrubber.text(&mark.re.request_id.to_string()).0)
+                .with("code", &crate::scrub::Clean::fixed(refusal.code.name()))
+                .with("detail", &self.scrubber.text(detail).0)
+                .emit();
+        }
+        let floods = matches!(refusal.code, Code::RateLimited | Code::Busy);
+        let clean = CleanRefusal::of(&self.scrubber, refusal);
+        let unrecorded = if floods {
+            match self.flood.sample(mark.caller.id()) {
+                Sampled::Record { unrecorded } => unrecorded,
+                Sampled::Skip(skipped) => return Reply::counted(&mark, clean, skipped),
+            }
+        } else {
+            0
+        };
+        let appended = match entry::refused(&self.scrubber, &mark, &about, &clean, unrecorded) {
+            Ok(data) => self.log.refused(&mark.re, data),
+            Err(_) => Err(AppendError::Full { what: "the refusal's record" }),
+        };
+        let recorded = match appended {
+            Ok(appended) => appended.durable().await,
+            Err(error) => Err(error),
+        };
+        match recorded {
+            Ok(proof) => Reply::refused(&mark, clean, proof),
+            Err(error) => Reply::unrecordable(&mark, clean.code, error),
+        }
+    }
+}

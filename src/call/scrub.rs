@@ -1,0 +1,46 @@
+//! Scrub: what a tool returned, good or bad, becomes `Clean`. Nothing else goes on.
+
+use super::stage::{Call, CleanRefusal, Executed, Scrubbed};
+use crate::error::{Code, Refusal};
+use crate::gateway::Gateway;
+use crate::scrub::{Clean, Counts, Scrubber};
+
+/// Beyond the tools' own budget: names, positions, the JSON around the variable part.
+const STRUCTURE_FACTOR: usize = 4;
+
+impl Gateway {
+    pub(super) fn scrub(&self, call: Call<Executed>) -> Call<Scrubbed> {
+        let bound = call.mark.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
+        call.map(|Executed { about, wrote, result, hidden, pending, slot }| {
+            let mut scrubbed = Counts::default();
+            let result = match result {
+                Ok(output) => {
+                    let (structured, counts) = self.scrubber.json(output);
+                    scrubbed.merge(&counts);
+                    let text = structured.to_json_text();
+                    if text.len() > bound {
+                        let refusal = Refusal::new(Code::OutputTooLarge, format!("the answer has {} bytes, more than the {bound} that may leave", text.len()));
+                        Err(CleanRefusal::of(&self.scrubber, refusal))
+                    } else {
+                        Ok((structured, text))
+                    }
+                }
+                Err(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal)),
+            };
+            for (kind, count) in scrubbed.iter() {
+                self.metrics.scrubbed(kind, count);
+            }
+            Scrubbed { about, wrote, result, scrubbed, hidden, pending, slot }
+        })
+    }
+}
+
+impl CleanRefusal {
+    /// Scrubs every word of a refusal; its detail goes to the log, scrubbed as well.
+    pub(super) fn of(scrubber: &Scrubber, refusal: Refusal) -> Self {
+        let clean = |text: String| scrubber.text_owned(text).0;
+        let retry_after_s = refusal.retry_after_s();
+        let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint()), clean);
+        Self { code: refusal.code, message: clean(refusal.message), hint, rule: refusal.rule.map(clean), retry_after_s }
+    }
+}

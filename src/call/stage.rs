@@ -1,0 +1,227 @@
+//! The stages as types. Fields are private to `call/`, so only the path moves a call on.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use opsgate_audit::{CallRef, Digest, Durable, Pending, Receipt, Recorded as Proof, Written};
+use opsgate_tools::error::ToolError;
+use opsgate_tools::scope::Scopes;
+use opsgate_tools::tool::{Action, ReadAction, Spec, WriteAction};
+use opsgate_tools::workspace::Workspace;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Code, Refusal};
+use crate::gateway::Gateway;
+use crate::identity::Caller;
+use crate::limit::{Counted, Slot};
+use crate::policy::{Permit, Policy, Profile, Requirement, Trigger};
+use crate::scrub::{Clean, Counts};
+
+/// A call as a door hands it in: identified, nothing judged yet.
+pub struct RawCall {
+    /// Who calls.
+    pub caller: Caller,
+    /// The rate already counted at the door, where the door had to answer before MCP was read.
+    pub counted: Option<Counted>,
+    /// The tool's name, as sent.
+    pub tool: String,
+    /// The arguments, as sent.
+    pub args: Map<String, Value>,
+    /// The repository of this connection.
+    pub workspace: Option<Arc<Workspace>>,
+    /// What set the call off.
+    pub trigger: Trigger,
+    /// The client's trace, where it sent one (W3C trace id).
+    pub trace: Option<[u8; 16]>,
+    /// Fires when the client cancels.
+    pub cancel: CancellationToken,
+}
+
+/// A call at one stage of its path.
+pub struct Call<Stage> {
+    pub(super) mark: Mark,
+    pub(super) stage: Stage,
+}
+
+/// What every stage knows of the call.
+#[derive(Clone)]
+pub(super) struct Mark {
+    pub(super) re: CallRef,
+    pub(super) caller: Caller,
+    /// What the policy knows of the caller; `None` is an unknown caller.
+    pub(super) profile: Option<Arc<Profile>>,
+    pub(super) trigger: Trigger,
+    /// The one policy this call is judged under, from its first stage to its last.
+    pub(super) policy: Arc<Policy>,
+    pub(super) started: Instant,
+    pub(super) cancel: CancellationToken,
+}
+
+/// What a refusal can say of the call, as far as it got. Raw: the refusal's record scrubs it.
+#[derive(Clone, Default)]
+pub(super) struct About {
+    pub(super) tool: String,
+    pub(super) system: &'static str,
+    pub(super) args: Option<Clean<Value>>,
+    pub(super) scopes: Option<Scopes>,
+}
+
+/// A call that goes no further, on its way to the log.
+pub struct Refused {
+    pub(super) mark: Mark,
+    pub(super) about: About,
+    pub(super) refusal: Refusal,
+}
+
+pub(super) struct Identified {
+    pub(super) tool: String,
+    pub(super) args: Map<String, Value>,
+    pub(super) workspace: Option<Arc<Workspace>>,
+    pub(super) counted: Option<Counted>,
+}
+
+pub(super) struct Admitted {
+    pub(super) tool: String,
+    pub(super) args: Map<String, Value>,
+    pub(super) workspace: Option<Arc<Workspace>>,
+    pub(super) slot: Slot,
+}
+
+/// Parsed and resolved: what is judged from here on is what runs.
+pub(super) struct Prepared {
+    pub(super) spec: Spec,
+    pub(super) scopes: Scopes,
+    pub(super) action: Action,
+    pub(super) digest: Digest,
+    pub(super) args: Clean<Value>,
+    pub(super) slot: Slot,
+}
+
+pub(super) struct Authorised {
+    pub(super) prepared: Prepared,
+    pub(super) permit: Permit,
+    /// What people must say first, where the policy asks for them.
+    pub(super) requirement: Option<Requirement>,
+    pub(super) now: jiff::Timestamp,
+}
+
+pub(super) struct Approved {
+    pub(super) prepared: Prepared,
+    pub(super) permit: Permit,
+    pub(super) now: jiff::Timestamp,
+}
+
+/// In the chain. The work and the receipt it needs, paired by class.
+pub(super) enum Licensed {
+    Read(ReadAction, Receipt<Written>),
+    Write(WriteAction, Receipt<Durable>),
+}
+
+pub(super) struct Intended {
+    pub(super) about: About,
+    pub(super) work: Licensed,
+    pub(super) permit: Permit,
+    pub(super) pending: Pending,
+    pub(super) slot: Slot,
+}
+
+pub(super) struct Executed {
+    pub(super) about: About,
+    pub(super) wrote: bool,
+    pub(super) result: Result<Value, Refusal>,
+    pub(super) hidden: u64,
+    pub(super) pending: Pending,
+    pub(super) slot: Slot,
+}
+
+pub(super) struct Scrubbed {
+    pub(super) about: About,
+    pub(super) wrote: bool,
+    pub(super) result: Result<(Clean<Value>, Clean<String>), CleanRefusal>,
+    pub(super) scrubbed: Counts,
+    pub(super) hidden: u64,
+    pub(super) pending: Pending,
+    pub(super) slot: Slot,
+}
+
+pub(super) struct Recorded {
+    pub(super) result: Result<(Clean<Value>, Clean<String>), CleanRefusal>,
+    pub(super) proof: Proof,
+}
+
+/// A refusal whose every word is clean: the only form that leaves.
+#[derive(Debug, Clone)]
+pub(super) struct CleanRefusal {
+    pub(super) code: Code,
+    pub(super) message: Clean<String>,
+    pub(super) hint: Clean<String>,
+    pub(super) rule: Option<Clean<String>>,
+    pub(super) retry_after_s: Option<u64>,
+}
+
+impl Refused {
+    /// Refused before there was a call: only the caller and, as far as the door looked, the tool are known.
+    pub(super) fn at_door(gateway: &Gateway, caller: Caller, tool: &str, refusal: Refusal) -> Self {
+        let raw = RawCall {
+            caller,
+            counted: None,
+            tool: tool.to_owned(),
+            args: Map::new(),
+            workspace: None,
+            trigger: Trigger::Client,
+            trace: None,
+            cancel: CancellationToken::new(),
+        };
+        let call = Call::begin(gateway, raw);
+        let (_, about) = call.mark();
+        Self { mark: call.mark, about, refusal }
+    }
+}
+
+impl Call<Identified> {
+    pub(super) fn begin(gateway: &Gateway, raw: RawCall) -> Self {
+        let re = CallRef { request_id: uuid::Uuid::now_v7(), correlation_id: raw.trace.unwrap_or_else(|| *uuid::Uuid::new_v4().as_bytes()) };
+        let policy = gateway.policy().clone();
+        let profile = policy.caller(raw.caller.id());
+        Self {
+            mark: Mark { re, caller: raw.caller, profile, trigger: raw.trigger, policy, started: Instant::now(), cancel: raw.cancel },
+            stage: Identified { tool: raw.tool, args: raw.args, workspace: raw.workspace, counted: raw.counted },
+        }
+    }
+
+    /// What is left of the call if its task dies.
+    pub(super) fn mark(&self) -> (Mark, About) {
+        (self.mark.clone(), About { tool: self.stage.tool.clone(), ..About::default() })
+    }
+}
+
+impl<Stage> Call<Stage> {
+    /// Moves on: the stage is consumed, the mark stays.
+    pub(super) fn map<Next>(self, next: impl FnOnce(Stage) -> Next) -> Call<Next> {
+        Call { mark: self.mark, stage: next(self.stage) }
+    }
+}
+
+impl Mark {
+    pub(super) fn refuse(self, about: About, refusal: impl Into<Refusal>) -> Box<Refused> {
+        Box::new(Refused { mark: self, about, refusal: refusal.into() })
+    }
+
+    /// The task that answered died: a defect. An open intent was closed as indeterminate when it was dropped.
+    pub(super) fn died(self, about: About, died: &tokio::task::JoinError) -> Refused {
+        let refusal = Refusal::from(ToolError::internal(format!("the call's task died: {died}")));
+        Refused { mark: self, about, refusal }
+    }
+}
+
+impl About {
+    pub(super) fn of(prepared: &Prepared) -> Self {
+        Self {
+            tool: prepared.spec.card.name.to_owned(),
+            system: prepared.spec.card.system,
+            args: Some(prepared.args.clone()),
+            scopes: Some(prepared.scopes.clone()),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a person types. Each command has a file; everything a person sees also exists as JSON.
+
+mod call;
+mod demo;
+pub mod exit;
+mod keys;
+mod out;
+mod policy;
+mod serve;
+mod stdio;
+mod tools;
+mod unseal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::home::{Settings, SettingsError};
+use crate::observe::log;
+use crate::scrub::Scrubber;
+
+pub use exit::Failure;
+
+/// DevOps tools for AI clients, behind a policy, approvals, scrubbing and a tamper-evident log.
+#[derive(Parser)]
+#[command(name = "opsgate", version, about, arg_required_else_help = true, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok · 1 a refusal or a finding · 2 wrong usage · 64 bad configuration · 70 the log is sealed · \
+75 another gateway holds the home\n\nExample: opsgate demo";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Speak MCP on standard input and output, for an editor or an agent
+    #[command(after_help = "Example: claude mcp add opsgate -- opsgate stdio")]
+    Stdio(stdio::Args),
+    /// Run the gateway of a home: its socket and, unless told otherwise, HTTP at /mcp
+    #[command(after_help = "Example: opsgate serve --workspace ~/src/app")]
+    Serve(serve::Args),
+    /// Call one tool, on the same path as a client's call
+    #[command(after_help = "Example: opsgate call workspace_git_log --args '{\"limit\": 3}'")]
+    Call(call::Args),
+    /// List the tools a caller may use
+    #[command(after_help = "Example: opsgate tools --as key:ci-main")]
+    Tools(tools::Args),
+    /// Check and explain the policy
+    #[command(subcommand, after_help = "Example: opsgate policy check policy.yaml")]
+    Policy(policy::Command),
+    /// Make, list and revoke API keys
+    #[command(subcommand, after_help = "Example: opsgate keys new --caller ci-main")]
+    Keys(keys::Command),
+    /// Reopen a sealed log after looking into why it sealed
+    #[command(after_help = "Example: opsgate unseal")]
+    Unseal(unseal::Args),
+    /// A guided tour: a real client, a real repository, real refusals, in a home of its own
+    #[command(after_help = "Example: opsgate demo")]
+    Demo(demo::Args),
+    /// Print completions for a shell
+    #[command(after_help = "Example: opsgate completions bash > /etc/bash_completion.d/opsgate")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The folder a command works on.
+#[derive(clap::Args)]
+struct WorkspaceArg {
+    /// The git repository to work on [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+}
+
+/// Reads the arguments, runs the command, and says how it went.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print(); // a closed terminal
+            return if error.use_stderr() { exit::code(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run_command(cli.command) {
+        Ok(code) => exit::code(code),
+        Err(failure) => {
+            out::complain(&failure.message);
+            exit::code(failure.exit)
+        }
+    }
+}
+
+fn run_command(command: Command) -> Result<u8, Failure> {
+    if let Command::Completions { shell } = command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "opsgate", &mut script);
+        out::say(String::from_utf8_lossy(&script).trim_end());
+        return Ok(exit::OK);
+    }
+    log::init(Scrubber::new(Vec::new()));
+    let settings = Settings::from_env()?;
+    match command {
+        Command::Stdio(args) => in_runtime(stdio::run(&settings, args)),
+        Command::Serve(args) => in_runtime(serve::run(&settings, args)),
+        Command::Call(args) => in_runtime(call::run(&settings, args)),
+        Command::Tools(args) => tools::run(&settings, &args),
+        Command::Policy(command) => in_runtime(policy::run(&settings, command)),
+        Command::Keys(command) => keys::run(&settings, command),
+        Command::Unseal(args) => unseal::run(&settings, &args),
+        Command::Demo(args) => in_runtime(demo::run(args)),
+        Command::Completions { .. } => Ok(exit::OK),
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::new(exit::FINDING, error))?;
+    let result = runtime.block_on(work);
+    // A thread that reads a terminal or a repository may still be at it; nobody waits for it.
+    runtime.shutdown_background();
+    result
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self::new(exit::BAD_CONFIGURATION, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_command_shows_an_example() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        for command in cli.get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Example: "), "`{}` has no example", command.get_name());
+        }
+    }
+}

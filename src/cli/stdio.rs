@@ -1,0 +1,57 @@
+//! `opsgate stdio`
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Failure, WorkspaceArg, exit, out};
+use crate::gateway::Gateway;
+use crate::home::Settings;
+use crate::identity::Caller;
+use crate::server::{Connection, Hello, Lines, relay, serve_stream, standard_streams, workspace_for};
+
+/// Speaks MCP for one client.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    workspace: WorkspaceArg,
+    /// Be the gateway instead of joining the home's; takes the home's lock
+    #[arg(long)]
+    in_process: bool,
+}
+
+pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> {
+    let explicit = args.workspace.workspace.is_some();
+    let folder = match args.workspace.workspace {
+        Some(folder) => std::path::absolute(&folder).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("`{}`: {error}", folder.display())))?,
+        None => std::env::current_dir().map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("the current folder: {error}")))?,
+    };
+    let (input, output) = standard_streams();
+    if args.in_process {
+        let gateway = Gateway::open(settings)?;
+        let connection = connection_here(&gateway, &folder, explicit)?;
+        let stopped = gateway.clone();
+        tokio::spawn(async move {
+            super::serve::signalled().await;
+            stopped.stopping().cancel();
+        });
+        serve_stream(gateway.clone(), connection, Lines::new(input), output).await;
+        gateway.close().await;
+        return Ok(exit::OK);
+    }
+    relay(settings, &Hello { opsgate: 1, workspace: Some(folder), explicit }, input, output).await?;
+    Ok(exit::OK)
+}
+
+/// This process as a connection to its own gateway. A folder that nobody named may be no repository.
+pub(super) fn connection_here(gateway: &Arc<Gateway>, folder: &Path, explicit: bool) -> Result<Connection, Failure> {
+    let caller = Caller::of_this_process();
+    let workspace = match workspace_for(gateway, &caller, folder) {
+        Ok(workspace) => Some(workspace),
+        Err(why) if explicit => return Err(Failure::new(exit::BAD_CONFIGURATION, why.message)),
+        Err(why) => {
+            out::complain(format!("no workspace: {}", why.message));
+            None
+        }
+    };
+    Ok(Connection::new(caller, workspace))
+}

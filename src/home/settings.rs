@@ -1,0 +1,131 @@
+//! What the environment says: where things are, never what may happen.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What the environment sets, read once through a lookup so that tests need no environment.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// `OPSGATE_HOME`, else the platform's state folder.
+    pub home: PathBuf,
+    /// `OPSGATE_POLICY`.
+    pub policy: Option<PathBuf>,
+    /// `OPSGATE_LISTEN`.
+    pub listen: Option<SocketAddr>,
+    /// `OPSGATE_ADMIN_LISTEN`.
+    pub admin_listen: Option<SocketAddr>,
+    /// `WRITE_MODE=off`: wins over the policy.
+    pub write_mode_off: bool,
+}
+
+/// Why the environment cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A name nobody reads: most often a misspelt one.
+    #[error("unknown environment variable `{name}`{}; unset it", near.map(|n| format!(", did you mean `{n}`?")).unwrap_or_default())]
+    Unknown {
+        /// The variable.
+        name: String,
+        /// The nearest one that exists.
+        near: Option<&'static str>,
+    },
+    /// A value that does not fit.
+    #[error("the environment variable {name} is `{value}`, but should be {expected}")]
+    Value {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        expected: &'static str,
+    },
+    /// No place for the state.
+    #[error("there is no home folder to keep state in; set OPSGATE_HOME to a folder of your own")]
+    NoHome,
+}
+
+/// Every `OPSGATE_*` variable there is.
+pub const VARIABLES: [&str; 5] = ["OPSGATE_HOME", "OPSGATE_POLICY", "OPSGATE_LISTEN", "OPSGATE_ADMIN_LISTEN", "OPSGATE_LOG"];
+
+impl Settings {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// On an unknown `OPSGATE_*` name and on a value that does not fit.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::read(std::env::vars_os().map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned())))
+    }
+
+    /// Reads these variables.
+    ///
+    /// # Errors
+    /// As [`Settings::from_env`].
+    pub fn read(vars: impl Iterator<Item = (String, String)>) -> Result<Self, SettingsError> {
+        let vars: std::collections::BTreeMap<String, String> = vars.collect();
+        for name in vars.keys().filter(|name| name.starts_with("OPSGATE_")) {
+            if !VARIABLES.contains(&name.as_str()) {
+                let near = VARIABLES.into_iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+                return Err(SettingsError::Unknown { name: name.clone(), near });
+            }
+        }
+        let set = |name: &str| vars.get(name).filter(|v| !v.is_empty());
+        let address = |name: &'static str| match set(name) {
+            None => Ok(None),
+            Some(value) => value.parse().map(Some).map_err(|_| SettingsError::Value { name, value: value.clone(), expected: "an address such as 127.0.0.1:8787" }),
+        };
+        let write_mode_off = match set("WRITE_MODE").map(String::as_str) {
+            None | Some("on") => false,
+            Some("off") => true,
+            Some(value) => return Err(SettingsError::Value { name: "WRITE_MODE", value: value.into(), expected: "`off` or `on`" }),
+        };
+        let home = set("OPSGATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| set("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("opsgate")))
+            .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state/opsgate")))
+            .ok_or(SettingsError::NoHome)?;
+        Ok(Self {
+            home,
+            policy: set("OPSGATE_POLICY").map(PathBuf::from),
+            listen: address("OPSGATE_LISTEN")?,
+            admin_listen: address("OPSGATE_ADMIN_LISTEN")?,
+            write_mode_off,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(vars: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::read(vars.iter().map(|(k, v)| ((*k).into(), (*v).into())))
+    }
+
+    #[test]
+    fn a_misspelt_name_is_told_with_the_right_one() {
+        let error = read(&[("HOME", "/h"), ("OPSGATE_POLCY", "x")]).unwrap_err().to_string();
+        assert!(error.contains("`OPSGATE_POLCY`") && error.contains("`OPSGATE_POLICY`"), "{error}");
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_told() {
+        for (name, value) in [("OPSGATE_LISTEN", "8787"), ("WRITE_MODE", "maybe")] {
+            let error = read(&[("HOME", "/h"), (name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn home_follows_the_platform() {
+        assert_eq!(read(&[("HOME", "/h")]).unwrap().home, PathBuf::from("/h/.local/state/opsgate"));
+        assert_eq!(read(&[("HOME", "/h"), ("XDG_STATE_HOME", "/s")]).unwrap().home, PathBuf::from("/s/opsgate"));
+        assert_eq!(read(&[("HOME", "/h"), ("OPSGATE_HOME", "/o")]).unwrap().home, PathBuf::from("/o"));
+        assert!(matches!(read(&[]), Err(SettingsError::NoHome)));
+    }
+
+    #[test]
+    fn write_mode_off_is_read_and_on_grants_nothing() {
+        assert!(read(&[("HOME", "/h"), ("WRITE_MODE", "off")]).unwrap().write_mode_off);
+        assert!(!read(&[("HOME", "/h"), ("WRITE_MODE", "on")]).unwrap().write_mode_off);
+    }
+}

@@ -1,0 +1,141 @@
+//! How much a caller may ask for: rates by address and by caller, and calls at once.
+//!
+//! Refusing is cheap and happens before any argument is parsed.
+
+mod flood;
+mod slots;
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::error::{Code, Refusal};
+use crate::policy::Limits;
+
+pub use flood::{Flood, Sampled, Skipped};
+pub use slots::{Slot, Slots};
+
+/// The proof that a caller's rate was counted for this call. Made by [`Rates::count`] alone, spent by one call.
+#[derive(Debug)]
+pub struct Counted(());
+
+/// The limits in force, with their state. Made anew when a policy changes its limits.
+pub struct Rates {
+    callers: DefaultKeyedRateLimiter<Arc<str>>,
+    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    blocked: std::sync::Mutex<std::collections::HashMap<IpAddr, std::time::Instant>>,
+    clock: DefaultClock,
+    /// Calls at once.
+    pub slots: Slots,
+}
+
+impl Rates {
+    /// Fresh state for these limits.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            callers: RateLimiter::keyed(quota(limits.per_caller.rate.count, limits.per_caller.rate.per, limits.per_caller.burst)),
+            addresses: RateLimiter::keyed(quota(limits.per_ip_unauthenticated.count, limits.per_ip_unauthenticated.per, limits.per_ip_unauthenticated.count)),
+            blocked: std::sync::Mutex::default(),
+            clock: DefaultClock::default(),
+            slots: Slots::new(limits.concurrency.get() as usize),
+        }
+    }
+
+    /// Counts one request of this caller.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] with the time to wait.
+    pub fn count(&self, caller: &Arc<str>) -> Result<Counted, Refusal> {
+        self.callers.check_key(caller).map(|()| Counted(())).map_err(|until| {
+            Refusal::new(Code::RateLimited, "too many calls in a short time").retry_after(until.wait_time_from(self.clock.now()))
+        })
+    }
+
+    /// Whether this address may try a credential at all. An address that failed too often waits.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] with the time to wait.
+    pub fn may_try(&self, address: IpAddr) -> Result<(), Refusal> {
+        let mut blocked = self.blocked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(until) = blocked.get(&address) else { return Ok(()) };
+        match until.checked_duration_since(std::time::Instant::now()) {
+            Some(wait) => Err(Refusal::new(Code::RateLimited, "too many requests without a valid credential from this address").retry_after(wait)),
+            None => {
+                blocked.remove(&address);
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts a failed credential of this address.
+    pub fn failed(&self, address: IpAddr) {
+        if let Err(until) = self.addresses.check_key(&address) {
+            let wait = until.wait_time_from(self.clock.now());
+            let mut blocked = self.blocked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            // Bounded: an attacker with many addresses costs at most this map; the oldest entries have run out anyway.
+            if blocked.len() >= MOST_BLOCKED {
+                let now = std::time::Instant::now();
+                blocked.retain(|_, until| *until > now);
+            }
+            if blocked.len() < MOST_BLOCKED {
+                blocked.insert(address, std::time::Instant::now() + wait);
+            }
+        }
+    }
+
+    /// Forgets callers and addresses whose budgets are full again. Called now and then.
+    pub fn sweep(&self) {
+        self.callers.retain_recent();
+        self.addresses.retain_recent();
+        self.slots.sweep();
+    }
+}
+
+const MOST_BLOCKED: usize = 65_536;
+
+fn quota(count: NonZeroU32, per: Duration, burst: NonZeroU32) -> Quota {
+    let cell = per / count.get();
+    Quota::with_period(cell).unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX)).allow_burst(burst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(burst: u32) -> Limits {
+        let mut limits = Limits::default();
+        limits.per_caller.burst = NonZeroU32::new(burst).unwrap();
+        limits.per_ip_unauthenticated.count = NonZeroU32::new(burst).unwrap();
+        limits
+    }
+
+    #[test]
+    fn a_caller_over_its_burst_waits_and_others_do_not() {
+        let rates = Rates::new(&limits(3));
+        let (a, b): (Arc<str>, Arc<str>) = ("key:a".into(), "key:b".into());
+        for _ in 0..3 {
+            rates.count(&a).unwrap();
+        }
+        let refusal = rates.count(&a).unwrap_err();
+        assert_eq!(refusal.code, Code::RateLimited);
+        assert!(refusal.retry_after_s().unwrap() >= 1);
+        rates.count(&b).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_fails_too_often_waits() {
+        let rates = Rates::new(&limits(2));
+        let address = IpAddr::from([127, 0, 0, 9]);
+        rates.failed(address);
+        rates.failed(address);
+        rates.may_try(address).unwrap();
+        rates.failed(address);
+        assert_eq!(rates.may_try(address).unwrap_err().code, Code::RateLimited);
+        rates.may_try(IpAddr::from([127, 0, 0, 10])).unwrap();
+    }
+}

@@ -1,0 +1,163 @@
+//! Structured logs: one JSON object a line, `ts level run_id component message context`, on standard error.
+//!
+//! A line takes a fixed message and `Clean` values; a string that was not scrubbed does not compile
+//! (`tests/guarantees/log_an_unclean_string.rs`). What libraries log through `tracing` is scrubbed line by line.
+
+use std::io::Write;
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::scrub::{Clean, Scrubber};
+
+/// The part of opsgate a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Component {
+    /// Start, stop, home, settings.
+    Gateway,
+    /// Sockets, HTTP, stdio.
+    Server,
+    /// The path of a call.
+    Call,
+    /// The chain.
+    Audit,
+    /// The policy.
+    Policy,
+    /// A library below.
+    Library,
+}
+
+impl Component {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Server => "server",
+            Self::Call => "call",
+            Self::Audit => "audit",
+            Self::Policy => "policy",
+            Self::Library => "library",
+        }
+    }
+}
+
+/// A line being written. Nothing is logged until [`Line::emit`].
+#[must_use]
+pub struct Line {
+    level: &'static str,
+    component: Component,
+    message: &'static str,
+    context: Map<String, Value>,
+}
+
+/// For what an operator should know and need not act on.
+pub fn info(component: Component, message: &'static str) -> Line {
+    Line::new("info", component, message)
+}
+
+/// For what an operator may have to act on.
+pub fn warn(component: Component, message: &'static str) -> Line {
+    Line::new("warn", component, message)
+}
+
+/// For what an operator must act on.
+pub fn error(component: Component, message: &'static str) -> Line {
+    Line::new("error", component, message)
+}
+
+impl Line {
+    fn new(level: &'static str, component: Component, message: &'static str) -> Self {
+        Self { level, component, message, context: Map::new() }
+    }
+
+    /// Adds a clean value.
+    pub fn with<T: Clone + Into<Value>>(mut self, key: &'static str, value: &Clean<T>) -> Self {
+        self.context.insert(key.into(), value.as_ref().clone().into());
+        self
+    }
+
+    /// Adds a number.
+    pub fn count(mut self, key: &'static str, value: u64) -> Self {
+        self.context.insert(key.into(), value.into());
+        self
+    }
+
+    /// Writes the line.
+    pub fn emit(self) {
+        if self.level != "info" || verbose() {
+            write_line(self.level, self.component, Value::from(self.message), self.context);
+        }
+    }
+}
+
+static RUN: OnceLock<Run> = OnceLock::new();
+
+struct Run {
+    id: String,
+    verbose: bool,
+}
+
+/// Sets logging up for this process: `OPSGATE_LOG` filters (default `info`), libraries' lines go through `scrubber`.
+///
+/// Called once by `main`; a second call changes nothing.
+pub fn init(scrubber: Scrubber) {
+    let filter = std::env::var("OPSGATE_LOG").ok();
+    let verbose = filter.as_deref().is_none_or(|f| !matches!(f, "warn" | "error" | "off"));
+    if RUN.set(Run { id: uuid::Uuid::now_v7().to_string(), verbose }).is_err() {
+        return;
+    }
+    let directives = filter.filter(|f| f.contains('=')).unwrap_or_else(|| "warn".into());
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let layer = LibraryLines { scrubber };
+    // A host program may have set a subscriber of its own; then its lines are its own business.
+    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+}
+
+fn verbose() -> bool {
+    RUN.get().is_some_and(|run| run.verbose)
+}
+
+fn write_line(level: &str, component: Component, message: Value, context: Map<String, Value>) {
+    let line = serde_json::json!({
+        "ts": jiff::Timestamp::now().to_string(),
+        "level": level,
+        "run_id": RUN.get().map_or("", |run| run.id.as_str()),
+        "component": component.name(),
+        "message": message,
+        "context": context,
+    });
+    // Standard error may be gone (a closed terminal); a log line is no reason to die.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Lines of libraries, scrubbed whole.
+struct LibraryLines {
+    scrubber: Scrubber,
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for LibraryLines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let mut fields = Fields(Map::new());
+        event.record(&mut fields);
+        fields.0.insert("target".into(), event.metadata().target().into());
+        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        let (clean, _) = self.scrubber.json(Value::Object(fields.0));
+        let Value::Object(mut context) = clean.into_inner() else { return };
+        let message = context.remove("message").unwrap_or_default();
+        write_line(&level, Component::Library, message, context);
+    }
+}
+
+struct Fields(Map<String, Value>);
+
+impl tracing::field::Visit for Fields {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name().into(), format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+        self.0.insert(field.name().into(), value.into());
+    }
+}

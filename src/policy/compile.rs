@@ -1,0 +1,391 @@
+//! Model → what `decide` reads: every glob compiled, every rule indexed by the tools it can be about.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use opsgate_tools::mode::Mode;
+use opsgate_tools::scope::ScopeKind;
+use opsgate_tools::tool::Class;
+use serde::Serialize;
+
+use super::catalogue::Catalogue;
+use super::decision::{Quorum, Trigger};
+use super::glob::{Compare, GlobTable, Pattern, Subject};
+use super::limits::Limits;
+use super::model::{Approvals, Command, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
+
+/// A caller as the policy knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Profile {
+    /// The entry of `callers` that matched.
+    pub matched: String,
+    /// The caller's roles.
+    pub roles: Vec<String>,
+    /// The person or group that answers for it.
+    pub owner: Option<String>,
+    /// The groups its owner is in, or the group that owns it.
+    pub groups: Vec<String>,
+}
+
+/// A compiled policy.
+pub(super) struct Core {
+    pub(super) hash: String,
+    pub(super) by_default: Vec<String>,
+    pub(super) write_mode: bool,
+    pub(super) automation: bool,
+    pub(super) defaults: Defaults,
+    pub(super) limits: Limits,
+    pub(super) settings: Settings,
+    pub(super) people: std::collections::BTreeMap<String, Person>,
+    pub(super) groups: std::collections::BTreeMap<String, Vec<String>>,
+    pub(super) approvals: Approvals,
+    exact_callers: HashMap<String, Arc<Profile>>,
+    caller_globs: Vec<(GlobTable, Arc<Profile>)>,
+    pub(super) systems: HashMap<String, CompiledSystem>,
+    tool_names: HashMap<String, u32>,
+    pub(super) tools: Vec<ToolEntry>,
+    /// Deny rules that can be about any tool.
+    pub(super) common: DenyIndex,
+    /// In the order of their ids, so that the order of the file changes nothing, not even which rule is named.
+    pub(super) rules: Vec<CompiledRule>,
+    /// The closest glob first.
+    pub(super) repositories: Vec<CompiledRepository>,
+    pub(super) repository_globs: GlobTable,
+    pub(super) repository_globs_exact: GlobTable,
+    pub(super) namespaces: Vec<(Namespace, GlobTable)>,
+    pub(super) environments: Vec<(Environment, Vec<(ScopeKind, GlobTable)>)>,
+}
+
+pub(super) struct CompiledSystem {
+    pub(super) mode: Mode,
+    pub(super) roots: Option<Vec<Pattern>>,
+    pub(super) commands: std::collections::BTreeMap<String, Command>,
+    pub(super) lists: Vec<(ScopeKind, GlobTable)>,
+}
+
+/// A tool with the rules that can be about it.
+pub(super) struct ToolEntry {
+    pub(super) name: String,
+    pub(super) system: String,
+    pub(super) class: Class,
+    pub(super) denies: DenyIndex,
+    pub(super) allows: Vec<u32>,
+}
+
+pub(super) struct CompiledRule {
+    pub(super) rule: Rule,
+    callers: Option<GlobTable>,
+    triggers: Option<u8>,
+    pub(super) environments: Option<u32>,
+    /// One bit for each kind of scope that the rule names.
+    pub(super) kinds: u16,
+    /// For allow rules: what covers a value of each kind.
+    pub(super) covers: Vec<(ScopeKind, GlobTable)>,
+    pub(super) quorums: Vec<Quorum>,
+}
+
+pub(super) struct CompiledRepository {
+    pub(super) source: Repository,
+    pub(super) tools_allow: Option<GlobTable>,
+    pub(super) tools_deny: GlobTable,
+    pub(super) refs_allow: Option<GlobTable>,
+    pub(super) refs_deny: GlobTable,
+    pub(super) paths_allow: Option<GlobTable>,
+    pub(super) hides_files: GlobTable,
+    pub(super) hides_folders: GlobTable,
+    pub(super) hides_root: bool,
+}
+
+/// Deny rules, by what makes them match.
+#[derive(Default)]
+pub(super) struct DenyIndex {
+    /// Rules that name no scope: they match whatever is touched.
+    pub(super) unscoped: Vec<u32>,
+    /// Rules that name paths.
+    pub(super) with_paths: Vec<u32>,
+    /// Rules whose path globs hide the root folder itself.
+    hides_root: Vec<u32>,
+    tables: Vec<(ScopeKind, GlobTable)>,
+}
+
+/// Who asks, as rules see it.
+pub(super) struct Who<'a> {
+    pub(super) id: &'a str,
+    pub(super) profile: &'a Profile,
+    pub(super) trigger: Trigger,
+    pub(super) environments: u32,
+}
+
+/// One bit for each kind; files and folders share one, since `paths` names both.
+pub(super) fn bit(kind: ScopeKind) -> u16 {
+    let kind = if kind == ScopeKind::Tree { ScopeKind::Path } else { kind };
+    ScopeKind::ALL.iter().position(|one| *one == kind).map_or(0, |place| 1 << place)
+}
+
+fn trigger_bit(trigger: Trigger) -> u8 {
+    Trigger::ALL.iter().position(|(one, _)| *one == trigger).map_or(0, |place| 1 << place)
+}
+
+impl Core {
+    pub(super) fn new(file: File, hash: String, catalogue: &Catalogue) -> Result<Self, globset::Error> {
+        let mut rules = file.rules;
+        rules.sort_by(|a, b| a.id.cmp(&b.id));
+        let rules = rules.into_iter().map(|rule| CompiledRule::new(rule, &file.environments, &file.approvals)).collect::<Result<Vec<_>, _>>()?;
+        let by_default = if file.defaults.automation { vec!["defaults.read".to_owned(), "defaults.automation".to_owned()] } else { vec!["defaults.read".to_owned()] };
+
+        let mut repositories = file.repositories;
+        repositories.sort_by(|a, b| a.pattern.value.closest_first(&b.pattern.value));
+        let globs = |_: ()| repositories.iter().zip(0u32..).map(|(one, index)| (one.pattern.value.text().to_owned(), index)).collect::<Vec<_>>();
+        let subject = Subject::Scope(ScopeKind::Repo);
+        let repository_globs = GlobTable::new(globs(()), subject, Compare::Folded)?;
+        let repository_globs_exact = GlobTable::new(globs(()), subject, Compare::Exact)?;
+        let repositories = repositories.into_iter().map(CompiledRepository::new).collect::<Result<Vec<_>, _>>()?;
+
+        let mut callers = file.callers;
+        callers.sort_by(|a, b| a.pattern.value.closest_first(&b.pattern.value));
+        let (mut exact_callers, mut caller_globs) = (HashMap::new(), Vec::new());
+        for entry in callers {
+            let owner = entry.owner.map(|owner| owner.value);
+            let groups = match &owner {
+                Some(name) if file.groups.contains_key(name) => vec![name.clone()],
+                Some(name) => file.groups.iter().filter(|(_, members)| members.contains(name)).map(|(group, _)| group.clone()).collect(),
+                None => Vec::new(),
+            };
+            let matched = entry.pattern.value.text().to_owned();
+            let profile = Arc::new(Profile { matched: matched.clone(), roles: entry.roles.into_iter().map(|role| role.value).collect(), owner, groups });
+            if entry.pattern.value.is_literal() {
+                exact_callers.insert(matched, profile);
+            } else {
+                caller_globs.push((GlobTable::of([&entry.pattern.value], Compare::Exact)?, profile));
+            }
+        }
+
+        let mut systems = HashMap::new();
+        for (name, system) in file.systems {
+            let lists = system.lists.iter().map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?))).collect::<Result<Vec<_>, globset::Error>>()?;
+            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, lists });
+        }
+        let namespaces = file.namespaces.into_iter().map(|one| {
+            // `approval` opens a namespace to writes, the other tiers close it.
+            let compare = if one.tier == super::model::Tier::Approval { Compare::Exact } else { Compare::Folded };
+            let table = GlobTable::of([&one.pattern], compare)?;
+            Ok((one, table))
+        });
+        let namespaces = namespaces.collect::<Result<Vec<_>, globset::Error>>()?;
+        let environments = file.environments.into_iter().map(|one| {
+            let tables = one.targets.iter().map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Folded)?))).collect::<Result<Vec<_>, globset::Error>>()?;
+            Ok((one, tables))
+        });
+        let environments = environments.collect::<Result<Vec<_>, globset::Error>>()?;
+
+        let index = Indexed::of(&rules, catalogue)?;
+        Ok(Self {
+            hash,
+            by_default,
+            write_mode: file.write_mode,
+            automation: file.automation,
+            defaults: file.defaults,
+            limits: file.limits,
+            settings: file.settings,
+            people: file.people,
+            groups: file.groups,
+            approvals: file.approvals,
+            exact_callers,
+            caller_globs,
+            systems,
+            tool_names: index.names,
+            tools: index.tools,
+            common: index.common,
+            rules,
+            repositories,
+            repository_globs,
+            repository_globs_exact,
+            namespaces,
+            environments,
+        })
+    }
+
+    /// The caller's entry: a literal one, else the closest glob.
+    pub(super) fn profile(&self, caller: &str) -> Option<&Arc<Profile>> {
+        self.exact_callers.get(caller).or_else(|| self.caller_globs.iter().find(|(glob, _)| glob.is_match(caller)).map(|(_, profile)| profile))
+    }
+
+    pub(super) fn tool(&self, name: &str) -> Option<(u32, &ToolEntry)> {
+        let index = *self.tool_names.get(name)?;
+        Some((index, self.tools.get(index as usize)?))
+    }
+
+    pub(super) fn rule(&self, index: u32) -> Option<&CompiledRule> {
+        self.rules.get(index as usize)
+    }
+}
+
+struct Indexed {
+    names: HashMap<String, u32>,
+    tools: Vec<ToolEntry>,
+    common: DenyIndex,
+}
+
+impl Indexed {
+    /// Sorts each rule under the tools it can be about; a deny rule that names neither tool nor system is common to all.
+    fn of(rules: &[CompiledRule], catalogue: &Catalogue) -> Result<Self, globset::Error> {
+        let listed: Vec<(&str, &str, Class)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed.class)).collect();
+        let names: HashMap<String, u32> = listed.iter().zip(0..).map(|((name, ..), index)| ((*name).to_owned(), index)).collect();
+        let mut denies: Vec<Vec<u32>> = vec![Vec::new(); listed.len()];
+        let mut allows = denies.clone();
+        let mut common = Vec::new();
+        for (rule, index) in rules.iter().zip(0u32..) {
+            let when = &rule.rule.when;
+            if rule.rule.effect == Effect::Deny && when.tools.is_none() && when.systems.is_none() {
+                common.push(index);
+                continue;
+            }
+            let into = if rule.rule.effect == Effect::Deny { &mut denies } else { &mut allows };
+            let literal = when.tools.as_ref().filter(|tools| tools.iter().all(|tool| tool.value.is_literal()));
+            let in_system = |system: &str| when.systems.as_ref().is_none_or(|systems| systems.iter().any(|one| one.value == system));
+            let mut put = |tool: usize| {
+                if let (Some((_, system, _)), Some(list)) = (listed.get(tool), into.get_mut(tool))
+                    && in_system(system)
+                    && list.last() != Some(&index)
+                {
+                    list.push(index);
+                }
+            };
+            if let Some(tools) = literal {
+                // The common case must not look at every tool for every rule.
+                tools.iter().filter_map(|tool| names.get(tool.value.text())).for_each(|tool| put(*tool as usize));
+            } else {
+                let table = when.tools.as_ref().map(|tools| GlobTable::of(tools.iter().map(|tool| &tool.value), Compare::Exact)).transpose()?;
+                let named = listed.iter().enumerate().filter(|(_, (name, ..))| table.as_ref().is_none_or(|table| table.is_match(name)));
+                named.for_each(|(tool, _)| put(tool));
+            }
+        }
+        let common = DenyIndex::new(&common, rules)?;
+        let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, class), denies), allows)| {
+            let denies = DenyIndex::new(&denies, rules)?;
+            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class: *class, denies, allows })
+        });
+        Ok(Self { names, tools: tools.collect::<Result<_, globset::Error>>()?, common })
+    }
+}
+
+impl CompiledRule {
+    fn new(rule: Rule, environments: &[Environment], approvals: &Approvals) -> Result<Self, globset::Error> {
+        let compare = if rule.effect == Effect::Deny { Compare::Folded } else { Compare::Exact };
+        let callers = rule.when.callers.as_ref().map(|callers| GlobTable::of(callers.iter().map(|one| &one.value), compare)).transpose()?;
+        let triggers = rule.when.triggers.as_ref().map(|list| list.iter().fold(0, |bits, trigger| bits | trigger_bit(*trigger)));
+        let named = rule.when.environments.as_ref().map(|names| {
+            let is_named = |one: &Environment| names.iter().any(|name| name.value == one.name || one.aliases.contains(&name.value));
+            environments.iter().zip(0u32..).filter(|(one, _)| is_named(one)).fold(0, |bits, (_, place)| bits | environment_bit(place))
+        });
+        let kinds = rule.when.scopes.iter().fold(0, |bits, (kind, _)| bits | bit(*kind));
+        let mut covers = Vec::new();
+        if rule.effect == Effect::Allow {
+            for (kind, globs) in &rule.when.scopes {
+                covers.push((*kind, GlobTable::of(globs.iter().map(|glob| &glob.value), Compare::Exact)?));
+            }
+        }
+        let quorums = match &rule.approvals {
+            None => approvals.quorums.clone(),
+            Some(RuleApprovals::Count(0)) => Vec::new(),
+            Some(RuleApprovals::Count(count)) => vec![Quorum { group: approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }],
+            Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
+        };
+        Ok(Self { rule, callers, triggers, environments: named, kinds, covers, quorums })
+    }
+
+    /// Whether all that the rule says of the asker holds: role, caller, trigger, environment.
+    pub(super) fn is_about(&self, who: &Who<'_>, automation_by_default: bool) -> bool {
+        let when = &self.rule.when;
+        let trigger = match self.triggers {
+            Some(bits) => bits & trigger_bit(who.trigger) != 0,
+            // Without a word about it, a denial holds for all, and a permission for clients; for automation only where
+            // `defaults.automation` says so.
+            None => self.rule.effect == Effect::Deny || who.trigger == Trigger::Client || automation_by_default,
+        };
+        trigger
+            && when.roles.as_ref().is_none_or(|roles| roles.iter().any(|role| who.profile.roles.contains(&role.value)))
+            && self.environments.is_none_or(|bits| bits & who.environments != 0)
+            && self.callers.as_ref().is_none_or(|callers| {
+                if self.rule.effect == Effect::Deny { callers.is_match(&super::normalise::fold(who.id)) } else { callers.is_match(who.id) }
+            })
+    }
+}
+
+/// One bit for each environment; the reader refuses more than there are bits.
+pub(super) fn environment_bit(place: u32) -> u32 {
+    1u32.checked_shl(place).unwrap_or(0)
+}
+
+impl CompiledRepository {
+    fn new(source: Repository) -> Result<Self, globset::Error> {
+        let exact = |list: &Option<Vec<Pattern>>| list.as_ref().map(|list| GlobTable::of(list, Compare::Exact)).transpose();
+        let path = Subject::Scope(ScopeKind::Path);
+        let hides = |globs: fn(&Pattern) -> Vec<String>| {
+            let globs = source.paths.deny.iter().flat_map(|pattern| globs(pattern).into_iter().map(|text| (text, 0)));
+            GlobTable::new(globs, path, Compare::Folded)
+        };
+        Ok(Self {
+            tools_allow: exact(&source.tools.allow)?,
+            tools_deny: GlobTable::of(&source.tools.deny, Compare::Folded)?,
+            refs_allow: exact(&source.refs.allow)?,
+            refs_deny: GlobTable::of(&source.refs.deny, Compare::Folded)?,
+            paths_allow: exact(&source.paths.allow)?,
+            hides_files: hides(Pattern::hides_files)?,
+            hides_folders: hides(Pattern::hides_folders)?,
+            hides_root: source.paths.deny.iter().any(Pattern::is_everything),
+            source,
+        })
+    }
+}
+
+impl DenyIndex {
+    fn new(members: &[u32], rules: &[CompiledRule]) -> Result<Self, globset::Error> {
+        let mut index = Self::default();
+        let mut globs: Vec<(ScopeKind, Vec<(String, u32)>)> = Vec::new();
+        let mut add = |kind: ScopeKind, texts: Vec<String>, rule: u32| {
+            let owned = texts.into_iter().map(|text| (text, rule));
+            match globs.iter_mut().find(|(one, _)| *one == kind) {
+                Some((_, list)) => list.extend(owned),
+                None => globs.push((kind, owned.collect())),
+            }
+        };
+        for member in members {
+            let Some(rule) = rules.get(*member as usize) else { continue };
+            if rule.kinds == 0 {
+                index.unscoped.push(*member);
+            }
+            for (kind, patterns) in &rule.rule.when.scopes {
+                if *kind == ScopeKind::Path {
+                    index.with_paths.push(*member);
+                    if patterns.iter().any(|pattern| pattern.value.is_everything()) {
+                        index.hides_root.push(*member);
+                    }
+                }
+                for pattern in patterns {
+                    if *kind == ScopeKind::Path {
+                        add(ScopeKind::Path, pattern.value.hides_files(), *member);
+                        add(ScopeKind::Tree, pattern.value.hides_folders(), *member);
+                    } else {
+                        add(*kind, vec![pattern.value.text().to_owned()], *member);
+                    }
+                }
+            }
+        }
+        for (kind, globs) in globs {
+            index.tables.push((kind, GlobTable::new(globs, Subject::Scope(kind), Compare::Folded)?));
+        }
+        Ok(index)
+    }
+
+    /// Calls `found` with each rule that names this value. The value is folded.
+    pub(super) fn each_rule(&self, kind: ScopeKind, folded: &str, mut found: impl FnMut(u32)) {
+        if kind == ScopeKind::Tree && folded == "." {
+            self.hides_root.iter().for_each(|rule| found(*rule));
+            return;
+        }
+        if let Some((_, table)) = self.tables.iter().find(|(one, _)| *one == kind) {
+            table.each_match(folded, found);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What policy is asked and what it answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opsgate_tools::mode::Mode;
+use opsgate_tools::scope::{OutputFilter, Scopes};
+use opsgate_tools::tool::Class;
+use serde::{Deserialize, Serialize};
+
+use super::filter::{CallPaths, Seen};
+
+/// How a call came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A client asked.
+    Client,
+    /// A webhook came in.
+    Webhook,
+    /// The time had come.
+    Schedule,
+    /// A runbook's step.
+    Runbook,
+}
+
+impl Trigger {
+    /// Every trigger with the name `policy.yaml` uses.
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Client, "client"), (Self::Webhook, "webhook"), (Self::Schedule, "schedule"), (Self::Runbook, "runbook")];
+
+    /// The name in `policy.yaml`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Webhook => "webhook",
+            Self::Schedule => "schedule",
+            Self::Runbook => "runbook",
+        }
+    }
+}
+
+/// Everything a decision depends on besides the policy itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Who calls, with the issuer of the name: `local:uid=1000`, `key:ci-main`.
+    pub caller: &'a str,
+    /// The tool's name.
+    pub tool: &'a str,
+    /// The system the tool belongs to.
+    pub system: &'a str,
+    /// Whether the tool reads or writes.
+    pub class: Class,
+    /// What the call touches, resolved.
+    pub scopes: &'a Scopes,
+    /// How the call came to be.
+    pub trigger: Trigger,
+    /// Whether the environment says `WRITE_MODE=off`, which always wins.
+    pub write_mode_env_off: bool,
+    /// The time of the call.
+    pub now: jiff::Timestamp,
+}
+
+/// Policy's answer.
+#[derive(Debug)]
+#[must_use]
+pub enum Decision {
+    /// The call may run.
+    Permit(Permit),
+    /// The call may run once these approvals are there.
+    NeedsApproval(Permit, Requirement),
+    /// The call may not run.
+    Deny(Denial),
+}
+
+impl Decision {
+    /// `permit`, `needs_approval` or `deny`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Permit(_) => "permit",
+            Self::NeedsApproval(..) => "needs_approval",
+            Self::Deny(_) => "deny",
+        }
+    }
+}
+
+/// Proof that policy permitted one call. Only `Policy::decide` makes it, and it cannot be copied.
+#[must_use]
+pub struct Permit {
+    pub(super) granted: Granted,
+    pub(super) shadow: Vec<String>,
+    pub(super) mode: Mode,
+    pub(super) seen: Seen,
+}
+
+/// The ids of the rules that permitted.
+pub(super) enum Granted {
+    /// `defaults.read` or `defaults.automation`: the policy holds the list, so that the common case allocates nothing.
+    ByDefault,
+    ByRules(Vec<String>),
+}
+
+impl Permit {
+    /// The ids of the rules that permitted the call, `defaults.read` where the defaults did.
+    #[must_use]
+    pub fn rules(&self) -> &[String] {
+        match &self.granted {
+            Granted::ByDefault => &self.seen.core.by_default,
+            Granted::ByRules(ids) => ids,
+        }
+    }
+
+    /// The ids of the deny rules in `mode: shadow` that would have refused the call.
+    #[must_use]
+    pub fn shadow(&self) -> &[String] {
+        &self.shadow
+    }
+
+    /// The hash of the policy that permitted.
+    #[must_use]
+    pub fn policy_hash(&self) -> &str {
+        &self.seen.core.hash
+    }
+
+    /// The mode of the tool's system.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What of the call's output this caller may see: the same rules, asked of each path, and the output budget.
+    #[must_use]
+    pub fn output_filter(&self) -> OutputFilter {
+        OutputFilter::new(Arc::new(CallPaths::new(&self.seen)), self.seen.core.limits.output_bytes)
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("rules", &self.rules()).field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+/// So many approvals from one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Quorum {
+    /// The group; none means any enrolled approver.
+    pub group: Option<String>,
+    /// How many different people.
+    pub count: u32,
+}
+
+/// A part of a write's `change` that an environment can require.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangePart {
+    /// Why.
+    Reasoning,
+    /// How to undo it.
+    RollbackPlan,
+    /// For which incident.
+    IncidentId,
+}
+
+impl ChangePart {
+    /// Every part with the name `policy.yaml` uses.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::Reasoning, "reasoning"), (Self::RollbackPlan, "rollback_plan"), (Self::IncidentId, "incident_id")];
+}
+
+/// What must be there before a permitted call runs. The approval stage holds every part of it or refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Requirement {
+    /// All of these quorums; at least one, unless only `mfa` or `require` asked for approval.
+    pub approvals: Vec<Quorum>,
+    /// How long a grant is good.
+    pub expires: Duration,
+    /// Whether each approver needs a second factor.
+    pub mfa: bool,
+    /// Parts of `change` that must be filled in.
+    pub require: Vec<ChangePart>,
+    /// The environments of the policy that the target belongs to.
+    pub environments: Vec<String>,
+}
+
+/// Why a call may not run, as a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DenialCode {
+    /// No entry of `callers` matches.
+    UnknownCaller,
+    /// No such tool, or the call's facts contradict the catalogue.
+    UnknownTool,
+    /// opsgate never does this, whatever a policy says.
+    Forbidden,
+    /// The policy does not list the system.
+    SystemNotListed,
+    /// The system's mode is `blocked`.
+    SystemBlocked,
+    /// A value cannot be brought into the form that rules match.
+    Unnormalisable,
+    /// A deny rule matches.
+    RuleDenied,
+    /// The repository's own settings deny it.
+    RepositoryDenied,
+    /// The namespace's tier denies it.
+    NamespaceDenied,
+    /// A list of the system's settings (log groups, metrics) does not have it.
+    NotListed,
+    /// Automation is off.
+    AutomationOff,
+    /// Write mode is off.
+    WriteOff,
+    /// The system's mode does not write.
+    SystemReadOnly,
+    /// The target of a write is not whitelisted.
+    NotWhitelisted,
+    /// The environment's hours are over.
+    OutsideHours,
+    /// No rule allows it.
+    DefaultDeny,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Denial {
+    /// Which of the closed set.
+    pub code: DenialCode,
+    /// The rule or the setting that denied, as the policy names it.
+    pub rule: Option<String>,
+    /// Why, safe for the client.
+    pub because: String,
+    /// What would help, safe for the client.
+    pub hint: String,
+    /// The ids of deny rules in `mode: shadow` that would have refused the call too.
+    pub shadow: Vec<String>,
+}

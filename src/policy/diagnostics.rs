@@ -1,0 +1,168 @@
+//! What is wrong with a policy file, said so that its writer can mend it: file, line, column, the line itself, the
+//! nearest right name.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A place in the policy file. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(super) struct Pos {
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) length: u32,
+}
+
+/// A value with the place it was written at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) at: Pos,
+}
+
+/// The text of a policy file under the name its errors use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+/// One thing that is wrong with a policy, or that its writer should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file as it was named to the loader.
+    pub file: String,
+    /// From 1; 0 where the finding is about the file as a whole.
+    pub line: u32,
+    /// From 1, in characters; 0 where the finding is about the file as a whole.
+    pub column: u32,
+    /// What is wrong, in lower case.
+    pub message: String,
+    /// What to write instead, where that is known.
+    pub help: Option<String>,
+    /// The line of the file, control characters shown as `?`, long lines cut.
+    pub source_line: String,
+    #[serde(skip)]
+    caret: usize,
+    #[serde(skip)]
+    width: usize,
+}
+
+/// Everything that is wrong with a policy. Such a policy is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyErrors {
+    errors: Vec<Finding>,
+}
+
+/// Something a policy says that has no effect, or more effect than it seems. Such a policy is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Warning(Finding);
+
+/// What is shown of a very long line, in characters.
+const SHOWN: usize = 160;
+
+impl Finding {
+    pub(super) fn new(source: Source<'_>, at: Pos, message: impl Into<String>, help: Option<String>) -> Self {
+        let line = source.text.lines().nth((at.line as usize).wrapping_sub(1)).unwrap_or_default();
+        let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+        // A long line is shown from a little before the place that matters.
+        let column = (at.column as usize).saturating_sub(1);
+        let from = if column > SHOWN / 2 && line.chars().count() > SHOWN { column - SHOWN / 2 } else { 0 };
+        let shown: String = line.chars().skip(from).take(SHOWN).map(|c| if c.is_control() { '?' } else { c }).collect();
+        let caret = column - from;
+        let width = (at.length as usize).clamp(1, shown.chars().count().saturating_sub(caret).max(1));
+        Self {
+            file: source.name.to_owned(),
+            line: at.line,
+            column: at.column,
+            message: message.into(),
+            help,
+            source_line: shown,
+            caret,
+            width,
+        }
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>, severity: &str) -> fmt::Result {
+        writeln!(f, "{severity}: {}", self.message)?;
+        if self.line == 0 {
+            write!(f, "  --> {}", self.file)?;
+            return self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n   = {help}"));
+        }
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        writeln!(f, "{gutter} --> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(f, "{gutter}  |")?;
+        writeln!(f, "{number}  | {}", self.source_line)?;
+        write!(f, "{gutter}  | {}{}", " ".repeat(self.caret), "^".repeat(self.width))?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, " {help}"))
+    }
+}
+
+impl PolicyErrors {
+    pub(super) fn new(mut errors: Vec<Finding>) -> Self {
+        errors.sort_by_key(|error| (error.line, error.column));
+        errors.dedup();
+        Self { errors }
+    }
+
+    /// The errors, in the order of the file; at least one.
+    #[must_use]
+    pub fn all(&self) -> &[Finding] {
+        &self.errors
+    }
+}
+
+impl fmt::Display for PolicyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for error in &self.errors {
+            error.show(f, "error")?;
+            f.write_str("\n\n")?;
+        }
+        let count = self.errors.len();
+        write!(f, "the policy has {count} error{}; it is not used", if count == 1 { "" } else { "s" })
+    }
+}
+
+impl std::error::Error for PolicyErrors {}
+
+impl Warning {
+    pub(super) fn new(finding: Finding) -> Self {
+        Self(finding)
+    }
+
+    /// Where and what.
+    #[must_use]
+    pub fn finding(&self) -> &Finding {
+        &self.0
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.show(f, "warning")
+    }
+}
+
+/// The name nearest to `wrong`, where one is near enough that it may have been meant.
+pub(super) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let folded = wrong.to_lowercase().replace('-', "_");
+    names
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| (strsim::damerau_levenshtein(&folded, &name.to_lowercase().replace('-', "_")), name))
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count().max(folded.chars().count()) / 4)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// The help that goes with a wrong name: the nearest right one, or all where they are few.
+pub(super) fn did_you_mean<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str> + Clone) -> Option<String> {
+    if let Some(name) = nearest(wrong, names.clone()) {
+        return Some(format!("did you mean `{name}`?"));
+    }
+    let mut all: Vec<&str> = names.into_iter().collect();
+    all.sort_unstable();
+    (1..=16).contains(&all.len()).then(|| format!("known: {}", all.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")))
+}

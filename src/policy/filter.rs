@@ -1,0 +1,97 @@
+//! A permitted call's view of single paths: the same rules that judged the call, asked of each path it would show.
+
+use std::sync::Arc;
+
+use opsgate_tools::scope::{PathFilter, ScopeKind};
+
+use super::compile::{CompiledRepository, CompiledRule, Core, Profile, Who, bit};
+use super::decision::Trigger;
+use super::normalise::{fold, path_spelling};
+
+/// What of a permitted call decides about its paths.
+pub(super) struct Seen {
+    pub(super) core: Arc<Core>,
+    pub(super) profile: Arc<Profile>,
+    pub(super) caller: String,
+    pub(super) trigger: Trigger,
+    pub(super) tool: u32,
+    pub(super) environments: u32,
+    pub(super) hits: Vec<(u32, u16)>,
+    pub(super) repositories: Vec<Vec<u32>>,
+    pub(super) allowing: Option<Vec<u32>>,
+}
+
+/// The filter of one call.
+pub(super) struct CallPaths {
+    core: Arc<Core>,
+    tool: u32,
+    /// The deny rules that name paths and whose other conditions hold for this call.
+    active: Vec<u32>,
+    repositories: Vec<Vec<u32>>,
+    allowing: Option<Vec<u32>>,
+}
+
+impl CallPaths {
+    pub(super) fn new(seen: &Seen) -> Self {
+        let core = &seen.core;
+        let who = Who { id: &seen.caller, profile: &seen.profile, trigger: seen.trigger, environments: seen.environments };
+        let applies = |index: &u32| {
+            core.rule(*index).is_some_and(|rule| {
+                let hit = seen.hits.iter().find(|(one, _)| one == index).map_or(0, |(_, kinds)| *kinds) | bit(ScopeKind::Path);
+                !rule.rule.shadow && rule.kinds & hit == rule.kinds && rule.is_about(&who, core.defaults.automation)
+            })
+        };
+        let own = core.tools.get(seen.tool as usize).map(|entry| entry.denies.with_paths.as_slice()).unwrap_or_default();
+        let mut active: Vec<u32> = core.common.with_paths.iter().chain(own).copied().filter(applies).collect();
+        active.sort_unstable();
+        Self { core: Arc::clone(core), tool: seen.tool, active, repositories: seen.repositories.clone(), allowing: seen.allowing.clone() }
+    }
+
+    fn denied(&self, kind: ScopeKind, folded: &str) -> bool {
+        let mut denied = false;
+        let mut note = |rule: u32| denied |= self.active.binary_search(&rule).is_ok();
+        self.core.common.each_rule(kind, folded, &mut note);
+        if let Some(entry) = self.core.tools.get(self.tool as usize) {
+            entry.denies.each_rule(kind, folded, &mut note);
+        }
+        denied
+    }
+
+    fn entries(&self, matched: &[u32]) -> impl Iterator<Item = &CompiledRepository> {
+        matched.iter().filter_map(|index| self.core.repositories.get(*index as usize))
+    }
+
+    /// Whether one of the rules that permitted the call covers the path; the defaults cover all.
+    fn allowed(&self, covers: impl Fn(&CompiledRule) -> bool) -> bool {
+        let names_paths = |rule: &CompiledRule| rule.kinds & bit(ScopeKind::Path) != 0;
+        self.allowing.as_ref().is_none_or(|rules| rules.iter().filter_map(|index| self.core.rule(*index)).any(|rule| !names_paths(rule) || covers(rule)))
+    }
+}
+
+// INVARIANT: what the filter shows, `decide` would permit for that path (test: the_filter_shows_what_decide_permits).
+impl PathFilter for CallPaths {
+    fn file(&self, path: &str) -> bool {
+        let Ok(path) = path_spelling(path) else { return false };
+        let folded = fold(&path);
+        !self.denied(ScopeKind::Path, &folded)
+            && self.repositories.iter().all(|matched| {
+                !self.entries(matched).any(|entry| entry.hides_files.is_match(&folded))
+                    && self.entries(matched).find_map(|entry| entry.paths_allow.as_ref()).is_none_or(|list| list.is_match(&path))
+            })
+            && self.allowed(|rule| rule.covers.iter().any(|(kind, table)| *kind == ScopeKind::Path && table.is_match(&path)))
+    }
+
+    fn tree(&self, path: &str) -> bool {
+        let Ok(path) = path_spelling(path) else { return false };
+        let folded = fold(&path);
+        !self.denied(ScopeKind::Tree, &folded)
+            && self.repositories.iter().all(|matched| {
+                !self.entries(matched).any(|entry| entry.hides_folder(&folded))
+                    && self.entries(matched).find_map(|entry| entry.source.paths.allow.as_ref()).is_none_or(|list| list.iter().any(|glob| glob.reaches_into(&path)))
+            })
+            && self.allowed(|rule| {
+                let globs = rule.rule.when.scopes.iter().filter(|(kind, _)| *kind == ScopeKind::Path).flat_map(|(_, globs)| globs);
+                globs.into_iter().any(|glob| glob.value.reaches_into(&path))
+            })
+    }
+}

@@ -1,0 +1,238 @@
+//! Globs: compiled once, compared in one of two ways.
+//!
+//! - A **deny** glob is compared without regard to case, so that no spelling gets round it.
+//! - An **allow** glob is compared exactly, so that nothing is allowed by likeness.
+//!
+//! `*` and `?` stay within one part of a name, `**` crosses parts, `{a,b}` and `[a-z]` choose. In a caller's name
+//! there are no parts: `*` matches anything there.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use opsgate_tools::scope::ScopeKind;
+use unicode_normalization::UnicodeNormalization;
+
+use super::normalise::fold;
+
+/// The longest glob, in bytes.
+const MAX_BYTES: usize = 512;
+
+/// The most `{` in one glob: each multiplies what the matcher must hold.
+const MAX_BRACES: usize = 8;
+
+/// How a glob is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compare {
+    Folded,
+    Exact,
+}
+
+/// What a glob is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A value of this kind.
+    Scope(ScopeKind),
+    /// A caller's name, which has no parts.
+    Caller,
+    /// A tool's name.
+    Tool,
+    /// A folder on this machine.
+    Folder,
+}
+
+/// A glob that compiles, as it was written (in Unicode NFC).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pattern {
+    text: String,
+    subject: Subject,
+}
+
+impl Pattern {
+    /// Parses a glob; the error says what is wrong with it and what to write.
+    pub(super) fn parse(text: &str, subject: Subject) -> Result<Self, (String, Option<String>)> {
+        if text.trim().is_empty() {
+            return Err(("the glob is empty".into(), Some("it would match nothing; name something or drop it".into())));
+        }
+        if text.len() > MAX_BYTES {
+            return Err((format!("the glob is longer than {MAX_BYTES} bytes"), None));
+        }
+        if text.contains(|c: char| c.is_control()) {
+            return Err((format!("the glob `{}` has a control character", text.escape_debug()), None));
+        }
+        if text.trim() != text {
+            return Err((format!("the glob `{text}` begins or ends with a space"), None));
+        }
+        if text.contains('\\') {
+            return Err((format!("the glob `{text}` has a backslash"), Some("parts are parted by `/`; match a special character as `[*]`".into())));
+        }
+        if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree | ScopeKind::Repo) | Subject::Folder) {
+            path_shape(text, subject)?;
+        }
+        if braces(text) > MAX_BRACES {
+            return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
+        }
+        let pattern = Self { text: text.nfc().collect(), subject };
+        // Both ways, so that what is compiled later is known to be well formed.
+        for compare in [Compare::Exact, Compare::Folded] {
+            compile(&pattern.text, subject, compare).map_err(|error| (format!("the glob `{text}` is not well formed: {}", error.kind()), None))?;
+        }
+        Ok(pattern)
+    }
+
+    /// As it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it names one thing.
+    pub(super) fn is_literal(&self) -> bool {
+        !self.text.contains(WILD)
+    }
+
+    /// Whether it matches one value; compiles each time, for what is asked rarely.
+    pub(super) fn matches_once(&self, compare: Compare, value: &str) -> bool {
+        if self.is_literal() && compare == Compare::Exact {
+            return self.text == value;
+        }
+        let value = if compare == Compare::Folded { fold(value) } else { Cow::Borrowed(value) };
+        GlobTable::new([(self.text.clone(), 0)], self.subject, compare).is_ok_and(|table| table.is_match(&value))
+    }
+
+    /// The globs under which a *deny* glob for paths hides files: what it matches, and everything beneath that.
+    pub(super) fn hides_files(&self) -> Vec<String> {
+        if self.text.ends_with("**") { vec![self.text.clone()] } else { vec![self.text.clone(), format!("{}/**", self.text)] }
+    }
+
+    /// The globs under which a *deny* glob for paths hides folders: those for files, and `secrets` for `secrets/**`.
+    pub(super) fn hides_folders(&self) -> Vec<String> {
+        let mut globs = self.hides_files();
+        if let Some(folder) = self.text.strip_suffix("/**").filter(|folder| !folder.is_empty()) {
+            globs.push(folder.to_owned());
+        }
+        globs
+    }
+
+    /// Whether, as a glob for paths, it matches everything from the root down.
+    pub(super) fn is_everything(&self) -> bool {
+        matches!(self.text.as_str(), "*" | "**" | "**/*" | "**/**")
+    }
+
+    /// Whether, as an *allow* glob for paths, everything in this folder is certain to match.
+    pub(super) fn covers_folder(&self, folder: &str) -> bool {
+        if matches!(self.text.as_str(), "**" | "**/*" | "**/**") {
+            return true;
+        }
+        let Some(top) = self.text.strip_suffix("/**").filter(|_| folder != ".") else { return false };
+        let globs = [(top.to_owned(), 0), (self.text.clone(), 0)];
+        GlobTable::new(globs, self.subject, Compare::Exact).is_ok_and(|table| table.is_match(folder))
+    }
+
+    /// Whether, as an *allow* glob for paths, something in this folder may match: neither the folder nor the fixed
+    /// beginning of the glob leads away from the other.
+    pub(super) fn reaches_into(&self, folder: &str) -> bool {
+        if folder == "." {
+            return true;
+        }
+        let fixed = self.text.split('/').take_while(|part| !part.contains(WILD));
+        fixed.zip(folder.split('/')).all(|(fixed, part)| fixed == part)
+    }
+
+    /// Orders by how closely a glob names its things, the closest first: a literal name before any glob; then the longer
+    /// text before the first wildcard; then more fixed characters; then fewer `**`; then, so that the order of the
+    /// file never matters, by text.
+    pub(super) fn closest_first(&self, other: &Self) -> Ordering {
+        self.closeness().cmp(&other.closeness()).reverse().then_with(|| self.text.cmp(&other.text))
+    }
+
+    fn closeness(&self) -> (bool, usize, usize, std::cmp::Reverse<usize>) {
+        let prefix = self.text.find(WILD).unwrap_or(self.text.len());
+        let fixed = self.text.chars().filter(|c| !WILD.contains(c)).count();
+        (self.is_literal(), prefix, fixed, std::cmp::Reverse(self.text.matches("**").count()))
+    }
+}
+
+const WILD: [char; 4] = ['*', '?', '[', '{'];
+
+fn braces(text: &str) -> usize {
+    text.bytes().filter(|b| *b == b'{').count()
+}
+
+fn path_shape(text: &str, subject: Subject) -> Result<(), (String, Option<String>)> {
+    let wrong = |what: &str, help: String| Err((format!("the glob `{text}` {what}"), Some(help)));
+    if text.split('/').any(|part| matches!(part, "." | "..")) && text != "." {
+        return wrong("has a part `.` or `..`", "paths are compared without them".into());
+    }
+    if text.contains("//") {
+        return wrong("has `//`", "paths are compared with single `/`".into());
+    }
+    if let Some(folder) = text.strip_suffix('/') {
+        return wrong("ends with `/`", format!("write `{folder}/**` for all that is in it"));
+    }
+    if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree)) && text.starts_with('/') {
+        return wrong("begins with `/`", format!("paths are relative to the repository's root: `{}`", text.trim_start_matches('/')));
+    }
+    if subject == Subject::Scope(ScopeKind::Repo) && text.starts_with('~') {
+        return wrong("begins with `~`", "name the folder in full, or use `**`".into());
+    }
+    Ok(())
+}
+
+fn compile(text: &str, subject: Subject, compare: Compare) -> Result<Glob, globset::Error> {
+    // Folding the text keeps globset's fast strategies; a class such as `[A-Z]` cannot be folded as text.
+    let by_text = !text.contains('[');
+    let text: Cow<'_, str> = if compare == Compare::Folded && by_text { fold(text) } else { Cow::Borrowed(text) };
+    GlobBuilder::new(&text)
+        .literal_separator(subject != Subject::Caller)
+        .backslash_escape(false)
+        .case_insensitive(compare == Compare::Folded && !by_text)
+        .empty_alternates(false)
+        .build()
+}
+
+/// Many globs matched in one pass, each with what it stands for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GlobTable {
+    set: GlobSet,
+    owners: Vec<u32>,
+}
+
+impl GlobTable {
+    /// A table of globs, given as texts with their owners.
+    pub(super) fn new(globs: impl IntoIterator<Item = (String, u32)>, subject: Subject, compare: Compare) -> Result<Self, globset::Error> {
+        let mut builder = GlobSetBuilder::new();
+        let mut owners = Vec::new();
+        for (text, owner) in globs {
+            builder.add(compile(&text, subject, compare)?);
+            owners.push(owner);
+        }
+        Ok(Self { set: if owners.is_empty() { GlobSet::empty() } else { builder.build()? }, owners })
+    }
+
+    /// A table of these patterns, all of one owner.
+    pub(super) fn of<'p>(patterns: impl IntoIterator<Item = &'p Pattern>, compare: Compare) -> Result<Self, globset::Error> {
+        let mut patterns = patterns.into_iter().peekable();
+        let subject = patterns.peek().map_or(Subject::Tool, |pattern| pattern.subject);
+        Self::new(patterns.map(|pattern| (pattern.text.clone(), 0)), subject, compare)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    pub(super) fn is_match(&self, value: &str) -> bool {
+        !self.is_empty() && self.set.is_match(value)
+    }
+
+    /// Calls `found` with the owner of each glob that matches; an owner of several may be told several times.
+    pub(super) fn each_match(&self, value: &str, mut found: impl FnMut(u32)) {
+        if self.is_empty() {
+            return;
+        }
+        for index in self.set.matches(value) {
+            if let Some(owner) = self.owners.get(index) {
+                found(*owner);
+            }
+        }
+    }
+}

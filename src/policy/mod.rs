@@ -1,0 +1,287 @@
+//! What may happen: `policy.yaml`, read strictly and compiled once, and the decision about each call.
+//!
+//! The path of a policy: text → [`yaml`] tree with places → [`read`] model, all errors at once → [`compile`] index →
+//! [`decide`]. A [`Policy`] never changes and does no I/O after it was loaded.
+//!
+//! # Laws
+//!
+//! - A denial wins over any permission, wherever either stands; the order of the file means nothing.
+//! - No rule, no permission. `defaults` is a rule too; a policy that says nothing refuses everything.
+//! - A deny rule matches where *any* touched value of each kind it names is one it names. An allow rule covers a call
+//!   only where *every* touched value of each kind it names is one it names, and there is one.
+//! - Deny globs compare without regard to case and cover all that is beneath what they match; allow globs compare exactly.
+//! - Of several `repositories` or `callers` globs the closest wins (a literal name, then the longer text before the first
+//!   wildcard, then more fixed characters, then fewer `**`), for each setting on its own; a denial in *any* of them stands.
+
+mod catalogue;
+mod compile;
+mod decide;
+mod decision;
+mod diagnostics;
+mod explain;
+mod filter;
+mod glob;
+mod hours;
+mod limits;
+mod model;
+mod normalise;
+mod read;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use opsgate_tools::mode::Mode;
+use opsgate_tools::tool::{Class, Spec};
+use sha2::{Digest, Sha256};
+
+pub use catalogue::Catalogue;
+pub use compile::Profile;
+pub use decision::{ChangePart, Decision, Denial, DenialCode, Facts, Permit, Quorum, Requirement, Trigger};
+pub use diagnostics::{Finding, PolicyErrors, Warning};
+pub use explain::{Explanation, MatchedRule};
+pub use limits::{CallerRate, Limits, OverThen, Rate};
+pub use model::{
+    AuditLevel, AuditReads, AuditSettings, Budget, Command, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
+};
+pub use tools::{Explain, Whoami};
+pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
+
+use compile::Core;
+use diagnostics::{Pos, Source};
+use glob::{Compare, Pattern, Subject};
+use read::Reader;
+
+/// A policy, ready to decide. Immutable; share it by `Arc`.
+pub struct Policy {
+    core: Arc<Core>,
+    warnings: Vec<Warning>,
+}
+
+impl Policy {
+    /// The policy that opsgate ships: reading is allowed, writing is off.
+    #[must_use]
+    pub const fn shipped() -> &'static str {
+        include_str!("../../policy.yaml")
+    }
+
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// [`PolicyErrors`]: the file cannot be read, is larger than 1 MiB, is not UTF-8, or is not a policy.
+    pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Self, PolicyErrors> {
+        let name = path.display().to_string();
+        let whole = |message: String, help: &str| {
+            let source = Source { name: &name, text: "" };
+            PolicyErrors::new(vec![Finding::new(source, Pos::default(), message, Some(help.to_owned()))])
+        };
+        let too_large = || whole(format!("the policy is larger than {} KiB", yaml::MAX_BYTES / 1024), "write fewer rules with wider globs");
+        // Bounded, so that a device or a huge file named by mistake does not fill the memory.
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(|error| whole(format!("the policy cannot be read: {error}"), "`OPSGATE_POLICY` names the file"))?;
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, yaml::MAX_BYTES as u64 + 1), &mut bytes)
+            .map_err(|error| whole(format!("the policy cannot be read: {error}"), "`OPSGATE_POLICY` names the file"))?;
+        if bytes.len() > yaml::MAX_BYTES {
+            return Err(too_large());
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(text, &name, catalogue),
+            Err(error) => {
+                let text = String::from_utf8_lossy(&bytes);
+                let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                let at = Pos { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX), length: 1 };
+                let finding = Finding::new(Source { name: &name, text: &text }, at, "the policy is not UTF-8 text", Some("save it as UTF-8".to_owned()));
+                Err(PolicyErrors::new(vec![finding]))
+            }
+        }
+    }
+
+    /// Reads a policy from its text; `source_name` is the file its errors name.
+    ///
+    /// # Errors
+    /// [`PolicyErrors`] with everything that is wrong, each with its place.
+    pub fn parse(text: &str, source_name: &str, catalogue: &Catalogue) -> Result<Self, PolicyErrors> {
+        let source = Source { name: source_name, text };
+        let root = yaml::read(source).map_err(|finding| PolicyErrors::new(vec![finding]))?;
+        let mut reader = Reader::new(source, catalogue);
+        let file = reader.file(&root);
+        if !reader.errors.is_empty() {
+            return Err(PolicyErrors::new(reader.errors));
+        }
+        let hash = format!("sha256:{}", hex(&Sha256::digest(text.as_bytes())));
+        let core = Core::new(file, hash, catalogue).map_err(|error| {
+            let message = format!("the globs of the policy cannot be compiled: {}", error.kind());
+            PolicyErrors::new(vec![Finding::new(source, Pos::default(), message, Some("write fewer or simpler globs".to_owned()))])
+        })?;
+        Ok(Self { core: Arc::new(core), warnings: reader.warnings })
+    }
+
+    /// `sha256:` and the digest of the file's bytes.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.core.hash
+    }
+
+    /// What the policy knows of a caller; `None` is a caller whose every call is denied.
+    #[must_use]
+    pub fn caller(&self, id: &str) -> Option<Arc<Profile>> {
+        self.core.profile(id).cloned()
+    }
+
+    /// Decides about one call. Pure and total; microseconds.
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        self.core.decide(facts)
+    }
+
+    /// Decides, and says why: for people, not for the path of a call.
+    #[must_use]
+    pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
+        self.core.explain(facts)
+    }
+
+    /// Whether some arguments could make a call of this tool permissible for this caller: what `tools/list` shows.
+    ///
+    /// Knows nothing of `WRITE_MODE` in the environment; where that is off, no write tool is to be shown.
+    #[must_use]
+    pub fn could_permit(&self, caller: &str, spec: &Spec) -> bool {
+        self.core.could_permit(caller, spec)
+    }
+
+    /// How much anyone may ask.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.core.limits
+    }
+
+    /// The mode of a system; `None` is one that is not listed and so refused.
+    #[must_use]
+    pub fn mode(&self, system: &str) -> Option<Mode> {
+        self.core.systems.get(system).map(|system| system.mode)
+    }
+
+    /// Whether writes are possible at all, as far as the policy says.
+    #[must_use]
+    pub fn write_mode(&self) -> bool {
+        self.core.write_mode
+    }
+
+    /// Whether webhooks, schedules and runbooks may run tools.
+    #[must_use]
+    pub fn automation(&self) -> bool {
+        self.core.automation
+    }
+
+    /// What other rooms of the gateway read from the policy.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.core.settings
+    }
+
+    /// The people, by name.
+    #[must_use]
+    pub fn people(&self) -> &BTreeMap<String, Person> {
+        &self.core.people
+    }
+
+    /// The groups and their members.
+    #[must_use]
+    pub fn groups(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.core.groups
+    }
+
+    /// The group that may override an approval, and the one that is asked where nobody else answers.
+    #[must_use]
+    pub fn approval_groups(&self) -> (Option<&str>, Option<&str>) {
+        (self.core.approvals.override_group.as_deref(), self.core.approvals.fallback.as_deref())
+    }
+
+    /// The commands that a workspace declares.
+    #[must_use]
+    pub fn commands(&self) -> Option<&BTreeMap<String, Command>> {
+        self.core.systems.get("workspace").map(|system| &system.commands)
+    }
+
+    /// Whether a connection may work on the repository in this folder, given as a canonical absolute path.
+    ///
+    /// Where `systems.workspace.roots` is written, one of its globs must match, `~` being the caller's home; else the
+    /// caller must own the repository.
+    #[must_use]
+    pub fn workspace_root_allowed(&self, canonical: &str, home_dir: Option<&str>, owned_by_caller: bool) -> bool {
+        let Some(system) = self.core.systems.get("workspace") else { return false };
+        let Some(relative) = canonical.strip_prefix('/') else { return false };
+        if !relative.is_empty() && normalise::path_spelling(relative).is_err() {
+            return false;
+        }
+        let Some(roots) = &system.roots else { return owned_by_caller };
+        roots.iter().any(|root| match (root.text().strip_prefix('~'), home_dir) {
+            (None, _) => root.matches_once(Compare::Exact, canonical),
+            (Some(rest), Some(home)) => {
+                // The home is a name and not a glob: it is compared as it is.
+                let beneath = canonical.strip_prefix(home.trim_end_matches('/')).filter(|beneath| beneath.is_empty() || beneath.starts_with('/'));
+                match beneath {
+                    Some(beneath) if rest.is_empty() => beneath.is_empty(),
+                    Some(beneath) => Pattern::parse(rest, Subject::Folder).is_ok_and(|glob| glob.matches_once(Compare::Exact, beneath)),
+                    None => false,
+                }
+            }
+            (Some(_), None) => false,
+        })
+    }
+
+    /// What the policy says that has no effect, or more than it seems.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+impl Core {
+    fn could_permit(&self, caller: &str, spec: &Spec) -> bool {
+        let Some(profile) = self.profile(caller) else { return false };
+        let Some((_, entry)) = self.tool(spec.card.name) else { return false };
+        let Some(system) = self.systems.get(&entry.system) else { return false };
+        if entry.class != spec.class || entry.system != spec.card.system || system.mode == Mode::Blocked {
+            return false;
+        }
+        // A target in every environment: rules about environments are taken as if they could hold.
+        let who = compile::Who { id: caller, profile, trigger: Trigger::Client, environments: u32::MAX };
+        let refused = |index: &u32| {
+            self.rule(*index).is_some_and(|rule| !rule.rule.shadow && rule.environments.is_none() && rule.is_about(&who, self.defaults.automation))
+        };
+        if self.common.unscoped.iter().chain(&entry.denies.unscoped).any(refused) {
+            return false;
+        }
+        let allowing = |index: &u32| {
+            let about = |rule: &compile::CompiledRule| {
+                !rule.rule.shadow && (entry.class == Class::Read || rule.rule.when.tools.is_some()) && rule.is_about(&who, self.defaults.automation)
+            };
+            self.rule(*index).is_some_and(about)
+        };
+        match entry.class {
+            Class::Read => self.defaults.read || entry.allows.iter().any(allowing),
+            Class::Write => self.write_mode && system.mode.writes() && entry.allows.iter().any(allowing),
+        }
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("hash", &self.hash()).field("rules", &self.core.rules.len()).finish_non_exhaustive()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+        text
+    })
+}

@@ -1,0 +1,112 @@
+//! Tree → model. Goes on after an error, so that a writer sees all of them at once.
+
+mod people;
+mod places;
+mod quantity;
+mod rules;
+mod settings;
+mod value;
+
+use super::catalogue::Catalogue;
+use super::diagnostics::{Finding, Pos, Source, Warning};
+use super::model::File;
+use super::yaml::{Node, Value};
+
+/// The keys of a policy file.
+const KEYS: &[&str] = &[
+    "version",
+    "write_mode",
+    "automation",
+    "defaults",
+    "people",
+    "groups",
+    "callers",
+    "systems",
+    "repositories",
+    "same_user_writes",
+    "namespaces",
+    "environments",
+    "rules",
+    "approvals",
+    "risk",
+    "limits",
+    "budgets",
+    "scrub",
+    "audit",
+    "language",
+    "profile",
+];
+
+/// What this version reads and does not act on yet. A policy that says it gets the sentence as a warning, so that
+/// nobody relies on it. A line goes when its room is built.
+const NOT_YET: &[(&str, &str)] = &[
+    ("risk", "`risk` is read, but this version does not compute a risk"),
+    ("budgets", "`budgets` is read, but this version does not keep budgets"),
+];
+
+/// Reads the tree of a policy, gathering what is wrong with it.
+pub(super) struct Reader<'a> {
+    source: Source<'a>,
+    catalogue: &'a Catalogue,
+    pub(super) errors: Vec<Finding>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(source: Source<'a>, catalogue: &'a Catalogue) -> Self {
+        Self { source, catalogue, errors: Vec::new(), warnings: Vec::new() }
+    }
+
+    pub(super) fn error(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {
+        self.errors.push(Finding::new(self.source, at, message, help.into()));
+    }
+
+    pub(super) fn warn(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {
+        self.warnings.push(Warning::new(Finding::new(self.source, at, message, help.into())));
+    }
+
+    /// The whole file. What is wrong is in `errors`, and the model is then not to be used.
+    pub(super) fn file(&mut self, root: &Node) -> File {
+        let mut file = File::default();
+        match &root.value {
+            Value::Null => return self.nothing(root, file),
+            Value::Map(entries) if entries.is_empty() => return self.nothing(root, file),
+            Value::Map(_) => {}
+            other => {
+                self.error(root.at, format!("a policy is a mapping, and this is {}", other.kind()), "begin with `version: 1`".to_owned());
+                return file;
+            }
+        }
+        let fields = self.fields(root, "a policy", KEYS);
+        match fields.get("version").map(|node| (node.at, &node.value)) {
+            Some((_, Value::Int(1))) => {}
+            Some((at, _)) => self.error(at, "this is no version that opsgate reads", "write `version: 1`".to_owned()),
+            None => self.error(Pos { line: 1, column: 1, length: 1 }, "the policy does not say its `version`", "write `version: 1` on its first line".to_owned()),
+        }
+        file.write_mode = fields.get("write_mode").is_some_and(|node| self.switch(node, "write_mode"));
+        file.automation = fields.get("automation").is_some_and(|node| self.switch(node, "automation"));
+        file.defaults = fields.get("defaults").map(|node| self.defaults(node)).unwrap_or_default();
+        file.people = fields.get("people").map(|node| self.people(node)).unwrap_or_default();
+        file.groups = fields.get("groups").map(|node| self.groups(node, &file.people)).unwrap_or_default();
+        file.callers = fields.get("callers").map(|node| self.callers(node, &file)).unwrap_or_default();
+        file.systems = fields.get("systems").map(|node| self.systems(node)).unwrap_or_default();
+        file.repositories = fields.get("repositories").map(|node| self.repositories(node)).unwrap_or_default();
+        file.namespaces = fields.get("namespaces").map(|node| self.namespaces(node)).unwrap_or_default();
+        file.environments = fields.get("environments").map(|node| self.environments(node, &file.groups)).unwrap_or_default();
+        file.approvals = fields.get("approvals").map(|node| self.approvals(node, &file.groups)).unwrap_or_default();
+        file.rules = fields.get("rules").map(|node| self.rules(node, &file)).unwrap_or_default();
+        file.limits = fields.get("limits").map(|node| self.limits(node)).unwrap_or_default();
+        file.settings = self.settings(&fields);
+        for (key, sentence) in NOT_YET {
+            if let Some(node) = fields.get(key) {
+                self.warn(node.at, *sentence, None);
+            }
+        }
+        file
+    }
+
+    fn nothing(&mut self, root: &Node, file: File) -> File {
+        self.warn(root.at, "the policy says nothing, so it refuses everything", None);
+        file
+    }
+}

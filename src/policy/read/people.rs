@@ -1,0 +1,105 @@
+//! Who there is: people, groups, callers.
+
+use std::collections::BTreeMap;
+
+use super::super::diagnostics::{At, did_you_mean};
+use super::super::glob::{Pattern, Subject};
+use super::super::model::{CallerEntry, File, Person};
+use super::super::yaml::Node;
+use super::Reader;
+
+/// Where a caller's name can come from. A name carries its issuer, so that no token can name itself into a role.
+const ISSUERS: &[&str] = &["anonymous", "jwt", "key", "local", "runbook", "schedule", "webhook"];
+
+impl Reader<'_> {
+    pub(super) fn people(&mut self, node: &Node) -> BTreeMap<String, Person> {
+        let mut people = BTreeMap::new();
+        let mut identities: BTreeMap<String, String> = BTreeMap::new();
+        for (name, entry) in self.entries(node, "`people`") {
+            let fields = self.fields(entry, "a person", &["keys", "oidc", "slack", "github"]);
+            let person = Person {
+                keys: fields.get("keys").map(|node| self.plain(node, "keys")).unwrap_or_default(),
+                oidc: fields.get("oidc").map(|node| self.plain(node, "oidc")).unwrap_or_default(),
+                slack: fields.get("slack").and_then(|node| self.text(node, "slack")).map(|text| text.value),
+                github: fields.get("github").and_then(|node| self.text(node, "github")).map(|text| text.value),
+            };
+            let keys = person.keys.iter().map(|key| format!("key `{key}`"));
+            let all = keys.chain(person.oidc.iter().map(|id| format!("identity `{id}`")));
+            let all = all.chain(person.slack.iter().map(|id| format!("slack `{id}`"))).chain(person.github.iter().map(|id| format!("github `{id}`")));
+            for identity in all {
+                if let Some(other) = identities.insert(identity.clone(), name.value.clone()) {
+                    let message = format!("{identity} belongs to `{other}` already");
+                    self.error(name.at, message, "one identity is one person, or two approvals could be one person's".to_owned());
+                }
+            }
+            people.insert(name.value.clone(), person);
+        }
+        people
+    }
+
+    pub(super) fn groups(&mut self, node: &Node, people: &BTreeMap<String, Person>) -> BTreeMap<String, Vec<String>> {
+        let mut groups = BTreeMap::new();
+        for (name, entry) in self.entries(node, "`groups`") {
+            if people.contains_key(&name.value) {
+                self.error(name.at, format!("`{}` is a person already", name.value), "name the group differently".to_owned());
+            }
+            let mut members: Vec<String> = Vec::new();
+            for member in self.texts(entry, "a group") {
+                if !people.contains_key(&member.value) {
+                    self.error(member.at, format!("there is no person `{}`", member.value), did_you_mean(&member.value, people.keys().map(String::as_str)));
+                } else if members.contains(&member.value) {
+                    self.error(member.at, format!("`{}` is in the group twice", member.value), "keep one".to_owned());
+                }
+                members.push(member.value);
+            }
+            groups.insert(name.value.clone(), members);
+        }
+        groups
+    }
+
+    pub(super) fn callers(&mut self, node: &Node, file: &File) -> Vec<CallerEntry> {
+        let mut callers = Vec::new();
+        for (name, entry) in self.entries(node, "`callers`") {
+            let fields = self.fields(entry, "a caller", &["owner", "roles"]);
+            let owner = fields.get("owner").and_then(|node| self.text(node, "owner"));
+            if let Some(owner) = &owner {
+                let names = file.people.keys().chain(file.groups.keys()).map(String::as_str);
+                if !names.clone().any(|name| name == owner.value) {
+                    self.error(owner.at, format!("there is no person or group `{}`", owner.value), did_you_mean(&owner.value, names));
+                }
+            }
+            let roles = fields.get("roles").map(|node| self.texts(node, "roles")).unwrap_or_default();
+            if let Some(pattern) = self.caller_name(name) {
+                callers.push(CallerEntry { pattern, owner, roles });
+            }
+        }
+        callers
+    }
+
+    /// A glob over callers' names with its issuer spelt out.
+    pub(super) fn caller_name(&mut self, name: &At<String>) -> Option<At<Pattern>> {
+        let pattern = match Pattern::parse(&name.value, Subject::Caller) {
+            Ok(value) => At { value, at: name.at },
+            Err((message, help)) => {
+                self.error(name.at, message, help);
+                return None;
+            }
+        };
+        let Some((issuer, rest)) = name.value.split_once(':').filter(|(issuer, _)| ISSUERS.contains(issuer)) else {
+            let written = name.value.split(':').next().unwrap_or_default();
+            let names = ISSUERS.iter().copied();
+            self.error(name.at, format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value), did_you_mean(written, names));
+            return None;
+        };
+        if issuer == "jwt" && rest.split_once('|').is_none_or(|(issuer, _)| issuer.contains(['*', '?', '[', '{'])) {
+            let help = "write it as `jwt:https://id.example|svc-*`, the issuer without wildcards".to_owned();
+            self.error(name.at, format!("the caller `{}` does not say which issuer signs its tokens", name.value), help);
+            return None;
+        }
+        Some(pattern)
+    }
+
+    pub(super) fn plain(&mut self, node: &Node, what: &str) -> Vec<String> {
+        self.texts(node, what).into_iter().map(|text| text.value).collect()
+    }
+}

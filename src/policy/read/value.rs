@@ -1,0 +1,178 @@
+//! Single values, and the mappings and lists they stand in.
+
+use super::super::diagnostics::{At, did_you_mean};
+use super::super::glob::{Pattern, Subject};
+use super::super::yaml::{Node, Value};
+use super::Reader;
+
+/// The known keys of a mapping that are there.
+pub(super) struct Fields<'n> {
+    entries: Vec<(&'n At<String>, &'n Node)>,
+}
+
+impl<'n> Fields<'n> {
+    pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(name, _)| name.value == key).map(|(_, node)| *node)
+    }
+
+    pub(super) fn key(&self, key: &str) -> Option<&'n At<String>> {
+        self.entries.iter().find(|(name, _)| name.value == key).map(|(name, _)| *name)
+    }
+}
+
+impl Reader<'_> {
+    /// The fields of a mapping with fixed keys; any other key is an error.
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str]) -> Fields<'n> {
+        let mut entries = Vec::new();
+        for (key, value) in self.entries(node, what) {
+            if known.contains(&key.value.as_str()) {
+                entries.push((key, value));
+            } else {
+                self.error(key.at, format!("{what} has no key `{}`", key.value), did_you_mean(&key.value, known.iter().copied()));
+            }
+        }
+        Fields { entries }
+    }
+
+    /// The entries of a mapping whose keys are the writer's own. Nothing at all is an empty mapping.
+    pub(super) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(&'n At<String>, &'n Node)> {
+        match &node.value {
+            Value::Map(entries) => entries.iter().map(|(key, value)| (key, value)).collect(),
+            Value::Null => Vec::new(),
+            other => {
+                self.error(node.at, format!("{what} is a mapping, and this is {}", other.kind()), None);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The items of a list that must not be empty.
+    pub(super) fn items<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
+        match &node.value {
+            Value::List(items) if items.is_empty() => {
+                self.error(node.at, format!("{what} is an empty list"), "name something or drop the key".to_owned());
+                &[]
+            }
+            Value::List(items) => items,
+            other => {
+                let help = matches!(other, Value::Text(_)).then(|| "write it in brackets: `[…]`".to_owned());
+                self.error(node.at, format!("{what} is a list, and this is {}", other.kind()), help);
+                &[]
+            }
+        }
+    }
+
+    pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<At<String>> {
+        match &node.value {
+            Value::Text(text) if text.trim().is_empty() => {
+                self.error(node.at, format!("{what} is empty"), None);
+                None
+            }
+            Value::Text(text) if text.contains(char::is_control) => {
+                self.error(node.at, format!("{what} has a control character"), None);
+                None
+            }
+            Value::Text(text) => Some(At { value: text.clone(), at: node.at }),
+            other => {
+                let help = matches!(other, Value::Bool(_) | Value::Int(_) | Value::Float(_)).then(|| "put it in quotes".to_owned());
+                self.error(node.at, format!("{what} is text, and this is {}", other.kind()), help);
+                None
+            }
+        }
+    }
+
+    pub(super) fn texts(&mut self, node: &Node, what: &str) -> Vec<At<String>> {
+        self.items(node, what).iter().filter_map(|item| self.text(item, what)).collect()
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(T, &'static str)]) -> Option<T> {
+        let names = words.iter().map(|(_, name)| *name);
+        let text = match &node.value {
+            Value::Text(text) => text.clone(),
+            Value::Bool(value) => value.to_string(),
+            other => {
+                self.error(node.at, format!("{what} cannot be {}", other.kind()), did_you_mean("", names));
+                return None;
+            }
+        };
+        let found = words.iter().find(|(_, name)| *name == text).map(|(value, _)| *value);
+        if found.is_none() {
+            self.error(node.at, format!("{what} cannot be `{text}`"), did_you_mean(&text, names));
+        }
+        found
+    }
+
+    /// `on` or `off`; anything else is an error and counts as off.
+    pub(super) fn switch(&mut self, node: &Node, what: &str) -> bool {
+        self.word(node, what, &[(true, "on"), (false, "off")]).unwrap_or(false)
+    }
+
+    /// `true` or `false`; anything else is an error.
+    pub(super) fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        if let Value::Bool(value) = &node.value {
+            return Some(*value);
+        }
+        self.word(node, what, &[(true, "true"), (false, "false")]).and_then(|_| {
+            self.error(node.at, format!("{what} is true or false without quotes"), None);
+            None
+        })
+    }
+
+    pub(super) fn glob(&mut self, node: &Node, what: &str, subject: Subject) -> Option<At<Pattern>> {
+        let text = match &node.value {
+            Value::Text(text) => text,
+            other => {
+                let help = matches!(other, Value::Bool(_) | Value::Int(_) | Value::Float(_)).then(|| "put it in quotes".to_owned());
+                self.error(node.at, format!("{what} is a glob, and this is {}", other.kind()), help);
+                return None;
+            }
+        };
+        match Pattern::parse(text, subject) {
+            Ok(value) => Some(At { value, at: node.at }),
+            Err((message, help)) => {
+                self.error(node.at, format!("{what}: {message}"), help);
+                None
+            }
+        }
+    }
+
+    /// A list of globs without doubles.
+    pub(super) fn globs(&mut self, node: &Node, what: &str, subject: Subject) -> Vec<At<Pattern>> {
+        let mut globs: Vec<At<Pattern>> = Vec::new();
+        for item in self.items(node, what) {
+            let Some(glob) = self.glob(item, what, subject) else { continue };
+            if globs.iter().any(|other| other.value == glob.value) {
+                self.error(glob.at, format!("{what} names `{}` twice", glob.value.text()), "keep one".to_owned());
+            }
+            globs.push(glob);
+        }
+        globs
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn count(&mut self, node: &Node, what: &str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
+        let found = match &node.value {
+            Value::Int(number) => u32::try_from(*number).ok().filter(|number| bounds.contains(number)),
+            _ => None,
+        };
+        if found.is_none() {
+            self.error(node.at, format!("{what} is a whole number from {} to {}", bounds.start(), bounds.end()), None);
+        }
+        found
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn fraction(&mut self, node: &Node, what: &str) -> Option<f64> {
+        let found = match &node.value {
+            Value::Int(0) => Some(0.0),
+            Value::Int(1) => Some(1.0),
+            Value::Float(number) if (0.0..=1.0).contains(number) => Some(*number),
+            _ => None,
+        };
+        if found.is_none() {
+            self.error(node.at, format!("{what} is a number from 0 to 1"), None);
+        }
+        found
+    }
+}

@@ -1,0 +1,202 @@
+//! Which names of keys, variables, flags and elements announce a secret.
+
+use super::rules::vendor_of_key;
+
+/// What a sensitive name says about its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sensitive {
+    /// What the value is counted as.
+    pub(super) kind: &'static str,
+    /// How far the name alone is trusted.
+    pub(super) weight: Weight,
+}
+
+/// How much a name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// `db_password`: any value goes that is no placeholder, reference, type or code.
+    Strong,
+    /// `token`, `auth`, `secret`: means other things too; the value must not be plain words.
+    Weak,
+    /// `signature`, `session_id`: the value must look generated.
+    Random,
+    /// `mnemonic`, `seed_phrase`: the value is words.
+    Phrase,
+    /// `Authorization`: a scheme and credentials.
+    Authorization,
+    /// `Cookie`: pairs of names and values.
+    Cookie,
+}
+
+/// No longer name is looked at.
+pub(super) const LONGEST: usize = 96;
+
+/// Names that end in these words say little about what came before them.
+const TRAILING: &[&str] = &[
+    "b64", "base64", "current", "default", "dev", "live", "new", "old", "plain", "plaintext", "primary", "prod", "production", "raw", "sandbox",
+    "secondary", "stage", "staging", "test", "text", "val", "value",
+];
+
+/// A name with one of these words is about a secret and does not hold it.
+const ABOUT: &[&str] = &["allow", "checksum", "digest", "fingerprint", "has", "is", "no", "num", "public", "require", "required", "requires", "show", "hide", "forgot"];
+
+/// Qualifiers that make a `token` a place in a list, a piece of text, or a request's mark.
+const HARMLESS_TOKENS: &[&str] = &[
+    "bos", "cached", "cancellation", "cancel", "class", "client", "close", "cls", "completion", "concurrency", "context", "continuation", "continue", "count", "current", "cursor",
+    "delimiter", "end", "eos", "expected", "first", "forward", "idempotency", "ident", "input", "keyword", "last", "lex", "lookahead", "mask", "max", "min",
+    "next", "num", "open", "output", "pad", "page", "pagination", "paging", "parse", "per", "prev", "previous", "prompt", "punct", "reasoning", "request", "resume", "sep",
+    "special", "start", "starting", "stop", "string", "sync", "syntax", "total", "unexpected", "unk", "used", "watch", "marker", "thinking", "batch", "budget", "consumed",
+];
+
+/// Qualifiers that make a `token` a credential for certain.
+const SECRET_TOKENS: &[&str] = &[
+    "access", "admin", "agent", "api", "app", "auth", "authentication", "authorization", "bearer", "bot", "ci", "csrf", "deploy", "gh", "git", "github", "gitlab", "id", "invite",
+    "jenkins", "job", "join", "jwt", "login", "master", "npm", "oauth", "personal", "private", "pypi", "refresh", "registry", "root", "runner",
+    "secret", "security", "server", "service", "session", "signing", "slack", "trigger", "upload", "user", "vault", "verification", "webhook", "xsrf", "sas",
+];
+
+/// Qualifiers that make a `key` a secret.
+const SECRET_KEYS: &[&str] = &[
+    "access", "account", "admin", "aes", "api", "app", "application", "auth", "authentication", "authorization", "cipher", "consumer", "cookie", "crypto", "decryption", "deploy",
+    "encrypt", "encryption", "functions", "gossip", "hmac", "host", "ingest", "integration", "jwt", "license", "master", "mailgun", "openai", "private", "preshared", "psk",
+    "recovery", "secret", "security", "server", "service", "session", "sharedaccess", "shared", "signing", "ssh", "storage", "stripe", "subscription", "symmetric", "unseal",
+    "webhook", "write", "routing", "anthropic", "sendgrid", "datadog", "dd",
+];
+
+/// Words written together.
+const COMPOUNDS: &[(&str, &str)] = &[
+    ("authorization", ""),
+    ("apikey", "api_key"),
+    ("appkey", "api_key"),
+    ("authkey", "api_key"),
+    ("accesskey", "api_key"),
+    ("accountkey", "api_key"),
+    ("secretkey", "api_key"),
+    ("privatekey", "private_key"),
+    ("presharedkey", "encryption_key"),
+    ("masterkey", "encryption_key"),
+    ("signingkey", "encryption_key"),
+    ("encryptionkey", "encryption_key"),
+    ("encryptkey", "encryption_key"),
+    ("sharedaccesskey", "api_key"),
+    ("accesstoken", "token"),
+    ("authtoken", "token"),
+    ("apitoken", "token"),
+    ("bearertoken", "token"),
+    ("refreshtoken", "token"),
+    ("sessiontoken", "token"),
+    ("clientsecret", "client_secret"),
+    ("appsecret", "client_secret"),
+    ("password", "password"),
+    ("passwd", "password"),
+    ("passphrase", "passphrase"),
+    ("sshpass", "password"),
+    ("dbpass", "password"),
+    ("keypass", "password"),
+    ("storepass", "password"),
+    ("userpass", "password"),
+    ("rootpass", "password"),
+    ("smtppass", "password"),
+    ("mysqlpwd", "password"),
+];
+
+/// What `name` announces, if anything.
+pub(super) fn classify(name: &str) -> Option<Sensitive> {
+    if name.len() > LONGEST {
+        return None;
+    }
+    let words = words(name);
+    let squeezed: String = words.concat();
+    let mut named = by_words(&words)?;
+    if matches!(named.weight, Weight::Strong | Weight::Weak)
+        && let Some(vendor) = vendor_of_key(&squeezed)
+    {
+        named.kind = vendor;
+    }
+    Some(named)
+}
+
+fn by_words(all: &[String]) -> Option<Sensitive> {
+    use Weight::{Authorization, Cookie, Phrase, Random, Strong, Weak};
+    let mut words = all;
+    while let [front @ .., last] = words
+        && !front.is_empty()
+        && (TRAILING.contains(&last.as_str()) || last.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        words = front;
+    }
+    let (last, before) = words.split_last()?;
+    let head = last.trim_end_matches(|c: char| c.is_ascii_digit());
+    let previous = before.last().map_or("", String::as_str);
+    let named = |kind, weight| Some(Sensitive { kind, weight });
+    if before.iter().any(|word| ABOUT.contains(&word.as_str())) {
+        return None;
+    }
+    let qualified = |by: &[&str]| before.iter().any(|word| by.contains(&word.as_str()));
+    match head {
+        "password" | "passwd" | "passcode" | "passwort" | "pswd" => named("password", Strong),
+        "pwd" | "pass" if !before.is_empty() => named("password", if previous == "by" || previous == "first" || previous == "second" { return None } else { Strong }),
+        "pwd" | "pass" => named("password", Weak),
+        "passwords" => named("password", Weak),
+        "passphrase" => named("passphrase", Strong),
+        "secret" if previous == "client" || previous == "app" || previous == "consumer" => named("client_secret", Strong),
+        "secret" if qualified(&["pull", "tls", "kubernetes", "k8s", "external", "sealed"]) => None,
+        "secret" if !before.is_empty() => named("secret", Strong),
+        "secret" | "secrets" => named("secret", Weak),
+        "token" | "jwt" if qualified(HARMLESS_TOKENS) && !qualified(&["access", "auth", "bearer", "secret"]) => None,
+        "token" if qualified(SECRET_TOKENS) => named("token", Strong),
+        "token" | "jwt" => named("token", Weak),
+        "tokens" if qualified(SECRET_TOKENS) => named("token", Weak),
+        "key" if previous == "private" => named("private_key", Strong),
+        "key" if qualified(&["encryption", "encrypt", "decryption", "signing", "master", "hmac", "symmetric", "aes", "cipher", "preshared", "gossip", "psk"]) => {
+            named("encryption_key", Strong)
+        }
+        "key" if previous == "unseal" || previous == "recovery" => named("unseal_key", Strong),
+        "key" | "keys" if previous == "host" || (previous == "access" && head == "keys") => None,
+        "key" if SECRET_KEYS.contains(&previous) => named("api_key", Strong),
+        "keys" if ["api", "unseal", "recovery", "private", "secret"].contains(&previous) => named("api_key", Weak),
+        "authorization" => named("authorization", Authorization),
+        "auth" => named("credential", Weak),
+        "credential" | "credentials" | "creds" | "cred" => named("credential", Weak),
+        "cookie" | "cookies" if before.iter().all(|word| ["set", "http", "request", "response", "x", "header"].contains(&word.as_str())) => named("cookie", Cookie),
+        "hash" if previous == "password" => named("password", Weak),
+        "signature" | "sig" | "hmac" => named("signature", Random),
+        "id" if previous == "session" => named("session", Random),
+        "sid" | "sessionid" | "jsessionid" | "phpsessid" | "session" | "sessid" => named("session", Random),
+        "mnemonic" => named("mnemonic", Phrase),
+        "phrase" if ["seed", "recovery", "mnemonic", "secret", "backup"].contains(&previous) => named("mnemonic", Phrase),
+        "phrase" if previous == "pass" => named("passphrase", Strong),
+        "seed" if qualified(&["totp", "otp", "wallet"]) => named("totp_seed", Strong),
+        _ => compound(head),
+    }
+}
+
+fn compound(head: &str) -> Option<Sensitive> {
+    let (_, kind) = COMPOUNDS.iter().find(|(ending, _)| head.ends_with(ending))?;
+    match *kind {
+        "" => Some(Sensitive { kind: "authorization", weight: Weight::Authorization }),
+        kind => Some(Sensitive { kind, weight: Weight::Strong }),
+    }
+}
+
+/// The words of a name in lower case: `dbPassword`, `DB_PASSWORD` and `db-password` are the same.
+fn words(name: &str) -> Vec<String> {
+    let bytes = name.as_bytes();
+    let mut words: Vec<String> = Vec::with_capacity(4);
+    let mut word = String::new();
+    for (at, &byte) in bytes.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b'_');
+        let after = bytes.get(at + 1).copied().unwrap_or(b'_');
+        let hump = byte.is_ascii_uppercase() && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
+        if (hump || !byte.is_ascii_alphanumeric()) && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if byte.is_ascii_alphanumeric() {
+            word.push(char::from(byte.to_ascii_lowercase()));
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}

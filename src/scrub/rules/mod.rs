@@ -1,0 +1,144 @@
+//! The table of secret formats: data, each row with its own true and false examples.
+//!
+//! Shapes and examples are written in the language of [`super::shape`]; tests draw values from the
+//! examples, so that no live-looking value stands in the source.
+
+mod cloud;
+mod code;
+mod data;
+mod keyed;
+mod saas;
+
+use super::shape::{RunEnds, Shape};
+use std::sync::LazyLock;
+
+pub(super) use keyed::vendor_of_key;
+
+/// One documented format.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    /// What a finding is counted as and replaced by.
+    pub(super) kind: &'static str,
+    /// The vendor's documented format.
+    pub(super) shape: &'static str,
+    /// What the shape cannot say.
+    pub(super) check: Option<fn(&str) -> bool>,
+    /// Values that are found, as templates.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that loops over all rules"))]
+    pub(super) yes: &'static [&'static str],
+    /// Look-alikes that stay, as templates.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that loops over all rules"))]
+    pub(super) no: &'static [&'static str],
+}
+
+/// A row of the table.
+const fn rule(kind: &'static str, shape: &'static str, yes: &'static [&'static str], no: &'static [&'static str]) -> Rule {
+    Rule { kind, shape, check: None, yes, no }
+}
+
+impl Rule {
+    /// The row with a check beyond its shape.
+    const fn checked(mut self, check: fn(&str) -> bool) -> Self {
+        self.check = Some(check);
+        self
+    }
+}
+
+/// Every row.
+pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
+    cloud::RULES.iter().chain(data::RULES).chain(code::RULES).chain(saas::RULES)
+}
+
+/// Kinds that no row of the table names: found by key, structure or known value.
+const STRUCTURAL: &[&str] = &[
+    super::known::KIND,
+    "api_key",
+    "authorization",
+    "basic_auth",
+    "bearer_token",
+    "client_secret",
+    "connection_string",
+    "cookie",
+    "credential",
+    "crypt_hash",
+    "docker_auth",
+    "encryption_key",
+    "kubernetes_secret",
+    "mnemonic",
+    "netrc_password",
+    "npm_auth",
+    "passphrase",
+    "password",
+    "pgpass_password",
+    "pgp_private_key",
+    "ppk_private_key",
+    "private_key",
+    "secret",
+    "session",
+    "signature",
+    "token",
+    "totp_seed",
+    "unseal_key",
+    "uri_password",
+    "uri_token",
+    "nested_too_deep",
+];
+
+/// Every kind that a count or a replacement can name, each once, in order.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let mut kinds: Vec<_> = all().map(|rule| rule.kind).chain(keyed::kinds()).chain(STRUCTURAL.iter().copied()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    });
+    KINDS.iter().copied()
+}
+
+/// More failed checks than any honest run of token characters has.
+const FAILED_CHECKS: usize = 128;
+
+/// The table, indexed by the first byte of a match.
+pub(super) struct Index {
+    rules: Vec<(Shape, &'static Rule)>,
+    by_first: Vec<Vec<u16>>,
+}
+
+impl Index {
+    /// The one index of the process.
+    pub(super) fn shared() -> &'static Self {
+        static INDEX: LazyLock<Index> = LazyLock::new(Index::build);
+        &INDEX
+    }
+
+    fn build() -> Self {
+        let rules: Vec<_> = all().map(|rule| (Shape::parse(rule.shape), rule)).collect();
+        let by_first = (0..=u8::MAX)
+            .map(|byte| (0u16..).zip(&rules).filter(|(_, (shape, _))| shape.can_begin(byte)).map(|(id, _)| id).collect())
+            .collect();
+        Self { rules, by_first }
+    }
+
+    /// The longest match of any rule that begins at `start`, which is no middle of a word.
+    pub(super) fn match_at(&self, text: &str, start: usize, ends: &mut RunEnds) -> Option<(usize, &'static str)> {
+        let bytes = text.as_bytes();
+        let candidates = self.by_first.get(usize::from(*bytes.get(start)?))?;
+        let mut best: Option<(usize, &'static str)> = None;
+        for id in candidates {
+            let Some((shape, rule)) = self.rules.get(usize::from(*id)) else { continue };
+            let Some(end) = shape.match_at(bytes, start, ends) else { continue };
+            if best.is_some_and(|(longest, _)| longest >= end) {
+                continue;
+            }
+            // Checks read the whole match. Text made to fail many of them in one run is
+            // redacted unchecked, which keeps the work linear and errs on the safe side.
+            let accepted = rule.check.is_none_or(|check| ends.failed_checks >= FAILED_CHECKS || text.get(start..end).is_some_and(check));
+            if accepted {
+                best = Some((end, rule.kind));
+            } else {
+                ends.failed_checks += 1;
+            }
+        }
+        best
+    }
+}

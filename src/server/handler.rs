@@ -1,0 +1,214 @@
+//! rmcp's handler, by hand: the registry and the call path are ours, the protocol is rmcp's.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opsgate_tools::tool::{Class, Spec};
+use opsgate_tools::workspace::Workspace;
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, ContentBlock, ErrorCode, ErrorData,
+    GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    MetaObject, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+};
+use rmcp::service::{RequestContext, RoleServer};
+use serde_json::json;
+
+use crate::call::{Body, RawCall, Reply};
+use crate::error::Code;
+use crate::gateway::Gateway;
+use crate::identity::Caller;
+use crate::limit::Counted;
+use crate::policy::Trigger;
+
+/// JSON-RPC code of a refusal for rate; `data` carries the wait.
+pub(super) const RATE_LIMITED: i32 = -32029;
+/// What a client is told about the server as a whole.
+const INSTRUCTIONS: &str = "DevOps tools behind a policy. Reads run and are recorded; what the policy refuses says which rule decided. \
+     Secrets are replaced by [REDACTED:kind]; never write such a mark back. policy_whoami tells what you may do.";
+
+/// Who is at the other end of a connection and which repository it works on.
+#[derive(Clone)]
+pub struct Connection {
+    /// Identified when the connection, or on HTTP the request, arrived.
+    pub caller: Caller,
+    /// Its repository.
+    pub workspace: Option<Arc<Workspace>>,
+    /// The rate that HTTP's door counted for this request.
+    pub(super) counted: Option<Arc<Mutex<Option<Counted>>>>,
+}
+
+impl Connection {
+    /// A connection of this caller on this repository.
+    #[must_use]
+    pub fn new(caller: Caller, workspace: Option<Arc<Workspace>>) -> Self {
+        Self { caller, workspace, counted: None }
+    }
+}
+
+/// The MCP face of the gateway, for one connection; on HTTP the connection comes with each request.
+#[derive(Clone)]
+pub struct Door {
+    gateway: Arc<Gateway>,
+    connection: Option<Connection>,
+}
+
+impl Door {
+    /// For a stream whose peer is known.
+    #[must_use]
+    pub fn for_peer(gateway: Arc<Gateway>, connection: Connection) -> Self {
+        Self { gateway, connection: Some(connection) }
+    }
+
+    /// For HTTP, where each request carries its own connection in its extensions.
+    #[must_use]
+    pub fn for_http(gateway: Arc<Gateway>) -> Self {
+        Self { gateway, connection: None }
+    }
+
+    /// The connection of this request. A request without one did not come through identification: it is refused.
+    fn connection(&self, context: &RequestContext<RoleServer>) -> Result<Connection, ErrorData> {
+        self.connection
+            .clone()
+            .or_else(|| context.extensions.get::<axum::http::request::Parts>().and_then(|parts| parts.extensions.get::<Connection>()).cloned())
+            .ok_or_else(|| ErrorData::new(ErrorCode::INVALID_REQUEST, "unauthenticated", None))
+    }
+}
+
+impl ServerHandler for Door {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("opsgate", env!("CARGO_PKG_VERSION")).with_title("opsgate"))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(&self, request: Option<PaginatedRequestParams>, context: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
+        if request.and_then(|r| r.cursor).is_some() {
+            return Err(ErrorData::invalid_params("this list has one page; ask without a cursor", None));
+        }
+        let Connection { caller, counted, .. } = self.connection(&context)?;
+        if taken(counted.as_ref()).is_none() {
+            self.gateway.rates.count(caller.id()).map_err(|refusal| rate_limited(refusal.message.clone(), refusal.retry_after_s()))?;
+        }
+        let policy = self.gateway.policy();
+        let tools = self.gateway.registry.iter().filter(|tool| policy.could_permit(caller.id(), tool.spec())).map(|tool| listed(tool.spec())).collect();
+        Ok(ListToolsResult::with_all_items(tools).with_cache_scope(CacheScope::Private).with_ttl_ms(0))
+    }
+
+    async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+        let Connection { caller, workspace, counted } = self.connection(&context)?;
+        let trace = context.meta.get_traceparent().and_then(trace_id);
+        let raw = RawCall {
+            caller,
+            counted: taken(counted.as_ref()),
+            tool: request.name.into_owned(),
+            args: request.arguments.unwrap_or_default(),
+            workspace,
+            trigger: Trigger::Client,
+            trace,
+            cancel: context.ct.clone(),
+        };
+        answer(self.gateway.handle(raw).await).map(Into::into)
+    }
+
+    // What is not declared is refused; rmcp would answer an empty success.
+
+    async fn list_prompts(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListPromptsResult, ErrorData> {
+        Err(undeclared("prompts/list"))
+    }
+
+    async fn get_prompt(&self, _: GetPromptRequestParams, _: RequestContext<RoleServer>) -> Result<GetPromptResponse, ErrorData> {
+        Err(undeclared("prompts/get"))
+    }
+
+    async fn list_resources(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListResourcesResult, ErrorData> {
+        Err(undeclared("resources/list"))
+    }
+
+    async fn list_resource_templates(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(undeclared("resources/templates/list"))
+    }
+
+    async fn read_resource(&self, _: ReadResourceRequestParams, _: RequestContext<RoleServer>) -> Result<ReadResourceResponse, ErrorData> {
+        Err(undeclared("resources/read"))
+    }
+
+    async fn complete(&self, _: CompleteRequestParams, _: RequestContext<RoleServer>) -> Result<CompleteResult, ErrorData> {
+        Err(undeclared("completion/complete"))
+    }
+}
+
+/// A tool as `tools/list` shows it.
+fn listed(spec: &Spec) -> Tool {
+    let card = spec.card;
+    let read = spec.class == Class::Read;
+    Tool::new(card.name, card.description, spec.input_schema.clone())
+        .with_raw_output_schema(spec.output_schema.clone())
+        .with_annotations(ToolAnnotations::from_raw(Some(card.title.into()), Some(read), Some(!read), Some(read), Some(card.open_world)))
+}
+
+fn answer(reply: Reply) -> Result<CallToolResult, ErrorData> {
+    let meta = meta_of(&reply);
+    let mut result = match reply.into_body() {
+        Body::Answer { structured, text } => {
+            let mut result = CallToolResult::success(vec![ContentBlock::text(text.into_inner())]);
+            result.structured_content = Some(structured.into_inner());
+            result
+        }
+        Body::Refusal { code: Code::RateLimited, message, retry_after_s, .. } => return Err(rate_limited(message.into_inner(), retry_after_s)),
+        Body::Refusal { code, message, hint, .. } => {
+            CallToolResult::error(vec![ContentBlock::text(format!("{code}: {}\nhint: {}", message.as_ref(), hint.as_ref()))])
+        }
+    };
+    result.meta = Some(meta);
+    Ok(result)
+}
+
+/// The receipt, and for a refusal what a program can read of it. Structured content stays free for the tool's own schema.
+fn meta_of(reply: &Reply) -> MetaObject {
+    let mut meta = MetaObject::new();
+    let mut add = |key: &str, value: serde_json::Value| {
+        meta.0.insert(format!("opsgate/{key}"), value);
+    };
+    add("request_id", reply.request_id().to_string().into());
+    if let Some(receipt) = reply.receipt() {
+        add("receipt", json!({ "origin": receipt.origin, "seq": receipt.seq, "entry_hash": receipt.entry_hash }));
+    }
+    if let Body::Refusal { code, message, hint, rule, retry_after_s } = reply.body() {
+        add("refusal", json!({ "code": code, "message": message, "hint": hint, "rule": rule, "retry_after_s": retry_after_s }));
+    }
+    meta
+}
+
+fn rate_limited(message: impl Into<String>, retry_after_s: Option<u64>) -> ErrorData {
+    ErrorData::new(ErrorCode(RATE_LIMITED), message.into(), Some(json!({ "code": Code::RateLimited, "retry_after_s": retry_after_s })))
+}
+
+fn undeclared(method: &str) -> ErrorData {
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("`{method}` is not offered; this server has tools only"), None)
+}
+
+fn taken(counted: Option<&Arc<Mutex<Option<Counted>>>>) -> Option<Counted> {
+    counted?.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// The trace id of a W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`.
+fn trace_id(traceparent: &str) -> Option<[u8; 16]> {
+    let mut parts = traceparent.split('-');
+    let (_version, id) = (parts.next()?, parts.next()?);
+    let id = (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok()).flatten()?;
+    (id != 0).then(|| id.to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_traceparent_names_a_trace() {
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        assert_eq!(trace_id(&format!("00-{id}-b7ad6b7169203331-01")).unwrap().first(), Some(&0x0a));
+        for bad in ["", "00", "00-zz-1-1", &format!("00-{}-b7-01", "0".repeat(32)), &format!("00-{}-b7-01", &id[1..])] {
+            assert!(trace_id(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! MCP on the outside, [`RawCall`](crate::call::RawCall) and [`Reply`](crate::call::Reply) on the inside. The only
+//! folder that knows JSON-RPC, stdio or HTTP.
+
+mod admin;
+mod handler;
+mod http;
+mod line;
+mod peer;
+mod relay;
+mod sessions;
+mod socket;
+mod start;
+mod stdio;
+
+pub use admin::serve_admin;
+pub use handler::{Connection, Door};
+pub use http::{HttpDoor, serve_http};
+pub use line::{LineTransport, Lines, MOST_LINE_BYTES, NextLine};
+pub use peer::{serve_stream, workspace_for};
+pub use relay::relay;
+pub use socket::{Hello, HelloReply, Idle, join, serve_socket};
+pub use start::{StartFailed, Started, join_or_start};
+pub use stdio::standard_streams;

@@ -1,0 +1,162 @@
+//! The home's socket: the gateway's end and a client's first word.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::handler::Connection;
+use super::line::{Lines, NextLine};
+use super::peer::{serve_stream, workspace_for};
+use crate::gateway::Gateway;
+use crate::home::Home;
+use crate::identity::Caller;
+use crate::observe::log;
+
+/// How long a joined client may take to say its first word.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+/// Connections at once; more are closed at the door.
+const MOST_CONNECTIONS: usize = 512;
+
+/// The first line a client sends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// The version of this hand-shake: 1.
+    pub opsgate: u32,
+    /// The folder the connection works on.
+    pub workspace: Option<PathBuf>,
+    /// Whether a person named that folder: if so, one that cannot be used ends the connection.
+    pub explicit: bool,
+}
+
+/// The gateway's answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HelloReply {
+    /// Why the connection ends, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The repository the connection works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// Why there is none, where a folder was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without_workspace: Option<String>,
+}
+
+/// How many connections are open, so that a gateway started for clients can end when idle.
+pub type Idle = watch::Receiver<usize>;
+
+/// Listens on the home's socket. A stale socket of a dead gateway is replaced: the home's lock says it is dead.
+///
+/// # Errors
+/// Where the socket cannot be made.
+pub fn serve_socket(gateway: Arc<Gateway>) -> std::io::Result<(Idle, impl Future<Output = ()>)> {
+    let path = gateway.home().socket();
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let (count, idle) = watch::channel(0usize);
+    let accept = async move {
+        let (count, tasks) = (Arc::new(count), TaskTracker::new());
+        while let Some(accepted) = gateway.stopping().run_until_cancelled(listener.accept()).await {
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(Duration::from_millis(50)).await; // out of descriptors: let some close
+                continue;
+            };
+            if *count.borrow() >= MOST_CONNECTIONS {
+                continue;
+            }
+            count.send_modify(|n| *n += 1);
+            let (gateway, count) = (gateway.clone(), count.clone());
+            tasks.spawn(async move {
+                welcome(gateway, stream).await;
+                count.send_modify(|n| *n -= 1);
+            });
+        }
+        tasks.close();
+        tasks.wait().await;
+        let _ = std::fs::remove_file(&path); // the next gateway replaces it anyway
+    };
+    Ok((idle, accept))
+}
+
+async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
+    let caller = match Caller::of_peer(&stream) {
+        Ok(caller) => caller,
+        Err(error) => {
+            log::warn(log::Component::Server, "a peer could not be identified").with("error", &gateway.scrubber.text(&error.to_string()).0).emit();
+            return;
+        }
+    };
+    let (input, mut output) = stream.into_split();
+    let mut lines = Lines::new(input);
+    let Ok(NextLine::Line(first)) = tokio::time::timeout(FIRST_WORD, lines.next()).await else { return };
+    let (reply, workspace) = match serde_json::from_slice::<Hello>(&first) {
+        Ok(Hello { opsgate: 1, workspace, explicit }) => greet(&gateway, &caller, workspace, explicit).await,
+        _ => (refusal("this gateway speaks another version of opsgate; stop it with SIGTERM and try again".into()), None),
+    };
+    let ends = reply.error.is_some();
+    if send(&mut output, &reply).await.is_err() || ends {
+        return;
+    }
+    serve_stream(gateway, Connection::new(caller, workspace), lines, output).await;
+}
+
+type Greeted = (HelloReply, Option<Arc<opsgate_tools::workspace::Workspace>>);
+
+async fn greet(gateway: &Arc<Gateway>, caller: &Caller, folder: Option<PathBuf>, explicit: bool) -> Greeted {
+    let Some(folder) = folder else { return (HelloReply { error: None, workspace: None, without_workspace: None }, None) };
+    let (opener, who) = (gateway.clone(), caller.clone());
+    let opened = tokio::task::spawn_blocking(move || workspace_for(&opener, &who, &folder)).await;
+    match opened {
+        Ok(Ok(workspace)) => {
+            let reply = HelloReply { error: None, workspace: Some(workspace.root_path().to_owned()), without_workspace: None };
+            (reply, Some(workspace))
+        }
+        Ok(Err(why)) if explicit => (refusal(gateway.scrubber.text_owned(why.message).0.into_inner()), None),
+        Ok(Err(why)) => {
+            let why = gateway.scrubber.text_owned(why.message).0.into_inner();
+            (HelloReply { error: None, workspace: None, without_workspace: Some(why) }, None)
+        }
+        Err(_) => (refusal("the workspace could not be opened; the gateway's log has the detail".into()), None),
+    }
+}
+
+fn refusal(error: String) -> HelloReply {
+    HelloReply { error: Some(error), workspace: None, without_workspace: None }
+}
+
+async fn send<T: Serialize>(output: &mut (impl AsyncWriteExt + Unpin), message: &T) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    output.write_all(&line).await
+}
+
+/// A client's end: joins the home's gateway and says its first word.
+///
+/// # Errors
+/// Where no gateway listens, or it hangs up. The gateway's own refusal is in the reply.
+pub async fn join(home: &Home, hello: &Hello) -> std::io::Result<(UnixStream, HelloReply)> {
+    let mut stream = UnixStream::connect(home.socket()).await?;
+    send(&mut stream, hello).await?;
+    // Byte by byte up to the line's end, so that nothing of what follows is swallowed; the reply is short.
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        let mut byte = [0u8; 1];
+        if stream.read(&mut byte).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        line.extend_from_slice(&byte);
+    }
+    Ok((stream, serde_json::from_slice(&line)?))
+}

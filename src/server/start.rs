@@ -1,0 +1,113 @@
+//! Joining the home's gateway, or starting one where none runs.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncBufReadExt;
+use tokio::net::UnixStream;
+
+use super::socket::{Hello, HelloReply, join};
+use crate::home::{Home, HomeError, Settings};
+
+/// How long a gateway that was started may take to listen.
+const START: Duration = Duration::from_secs(20);
+/// Seconds without a connection after which a gateway that was started for a client ends.
+const IDLE_EXIT_S: &str = "300";
+
+/// What a started gateway says on its standard output, one line.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Started {
+    /// Why it did not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The exit code that goes with it.
+    pub exit: u8,
+}
+
+/// Why there is no gateway to talk to.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFailed {
+    /// The home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The gateway said why it does not start.
+    #[error("{message}")]
+    Refused {
+        /// Its words.
+        message: String,
+        /// Its exit code.
+        exit: u8,
+    },
+    /// It could not be run or joined.
+    #[error("the gateway could not be started: {0}; `opsgate serve` shows why")]
+    Io(#[from] std::io::Error),
+    /// It did not listen in time.
+    #[error("the gateway did not answer within {} s; `gateway.log` in its home may say why", START.as_secs())]
+    TooLate,
+}
+
+/// Joins the home's gateway; where none runs, starts one as gpg-agent is started. One of many that try at once starts it.
+///
+/// # Errors
+/// Where it cannot be started or joined, with its own reason and exit code.
+pub async fn join_or_start(settings: &Settings, hello: &Hello) -> Result<(UnixStream, HelloReply), StartFailed> {
+    let home = Home::open(&settings.home)?;
+    if let Ok(joined) = join(&home, hello).await {
+        return Ok(joined);
+    }
+    tokio::time::timeout(START, start(&home, settings, hello)).await.map_err(|_| StartFailed::TooLate)?
+}
+
+async fn start(home: &Home, settings: &Settings, hello: &Hello) -> Result<(UnixStream, HelloReply), StartFailed> {
+    let turn = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(home.path().join("start.lock"))?;
+    let turn = tokio::task::spawn_blocking(move || turn.lock().map(|()| turn)).await.map_err(std::io::Error::other)??;
+    // Whoever had the turn before may have started it.
+    if let Ok(joined) = join(home, hello).await {
+        return Ok(joined);
+    }
+    let started = spawn(home, settings).await?;
+    if let Some(message) = started.error {
+        // A gateway that is just coming up or going down holds the lock: wait for its socket.
+        if started.exit != crate::cli::exit::LOCKED {
+            return Err(StartFailed::Refused { message, exit: started.exit });
+        }
+    }
+    loop {
+        match join(home, hello).await {
+            Ok(joined) => {
+                drop(turn);
+                return Ok(joined);
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+        if home.lock().is_ok() {
+            return Err(std::io::Error::other("it ended at once").into());
+        }
+    }
+}
+
+async fn spawn(home: &Home, settings: &Settings) -> Result<Started, StartFailed> {
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(home.log())?;
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    command
+        .args(["serve", "--socket-only", "--announce", "--idle-exit", IDLE_EXIT_S])
+        .env("OPSGATE_HOME", home.path())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .process_group(0);
+    if let Some(policy) = &settings.policy {
+        command.env("OPSGATE_POLICY", std::path::absolute(policy)?);
+    }
+    let mut child = tokio::process::Command::from(command).kill_on_drop(false).spawn()?;
+    let mut said = String::new();
+    if let Some(output) = child.stdout.take() {
+        tokio::io::BufReader::new(output).read_line(&mut said).await?;
+    }
+    serde_json::from_str(&said).map_err(|_| std::io::Error::other("it ended without a word").into())
+}

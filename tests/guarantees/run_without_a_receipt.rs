@@ -1,0 +1,9 @@
+//! A resolved read runs on a receipt, and nothing else is one.
+use opsgate_tools::scope::OutputFilter;
+use opsgate_tools::tool::ReadAction;
+
+async fn run(action: ReadAction, filter: OutputFilter) {
+    let _ = action.run(filter, ()).await;
+}
+
+fn main() {}

@@ -1,0 +1,230 @@
+//! Opening beneath the root: every component through the handle before it, every link followed by hand, so that the
+//! place that was opened is known by construction and not looked up again.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::path::{self, RepoPath, quoted};
+use crate::error::{ToolError, ToolErrorKind};
+use crate::scope::{ScopeKind, Scopes};
+
+/// As many links as Linux itself follows.
+const MOST_LINKS: usize = 40;
+
+/// `O_NONBLOCK` so that a fifo does not hang the open; `O_NOFOLLOW` so that a link is seen as one.
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
+/// What a path led to, or why it led nowhere. A failure is kept, not returned, so that policy judges the path before
+/// the caller learns whether anything is there.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) asked: RepoPath,
+    /// Where links led; for a failure, as far as it got.
+    pub(super) real: RepoPath,
+    pub(super) found: Result<Found, ToolError>,
+}
+
+impl Located {
+    /// Adds the path asked for and, where links led elsewhere, the real one too.
+    pub(super) fn scoped(&self, scopes: Scopes, kind: ScopeKind) -> Scopes {
+        let scopes = scopes.and(kind, self.asked.as_str());
+        if self.real == self.asked { scopes } else { scopes.and(kind, self.real.as_str()) }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Found {
+    File(OpenFile),
+    Folder(Dir),
+}
+
+/// An open regular file.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: File,
+    size: u64,
+    stamp: [u64; 4],
+}
+
+impl OpenFile {
+    fn new(fd: OwnedFd) -> io::Result<Option<Self>> {
+        let file = File::from(fd);
+        let meta = file.metadata()?;
+        let stamp = [meta.dev(), meta.ino(), meta.size(), u64::from_ne_bytes((meta.mtime() ^ (meta.mtime_nsec() << 32)).to_ne_bytes())];
+        Ok(meta.is_file().then_some(Self { size: meta.size(), file, stamp }))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Changes where the file's content may have.
+    pub(super) fn stamp(&self) -> [u64; 4] {
+        self.stamp
+    }
+
+    /// At most `most` bytes from `offset`.
+    pub(super) fn read_at(&self, offset: u64, most: usize) -> Result<Vec<u8>, ToolError> {
+        let mut buffer = vec![0; most];
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable("the file", &error)),
+            }
+        }
+        buffer.truncate(filled);
+        Ok(buffer)
+    }
+}
+
+/// Follows `asked` beneath `root`.
+// INVARIANT: the handle returned is of `real`, which has no link in it and lies in the root, whatever is swapped
+// meanwhile (tests: a_swapped_link_shows_what_was_judged, links_never_lead_out).
+pub(super) fn locate(root: &Dir, asked: RepoPath) -> Located {
+    let mut pending: Vec<String> = asked.parts().rev().map(str::to_owned).collect();
+    let mut trail: Vec<(Dir, String)> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = pending.pop() {
+        let found = step(trail.last().map_or(root, |(dir, _)| dir), &part, &asked);
+        match found {
+            Ok(Step::Stay) => {}
+            Ok(Step::Up) => {
+                if trail.pop().is_none() {
+                    return Located { real: asked.clone(), found: Err(leads_out(&asked)), asked };
+                }
+            }
+            Ok(Step::Folder(dir)) => trail.push((dir, part)),
+            Ok(Step::Link(target)) if links < MOST_LINKS => {
+                links += 1;
+                pending.extend(target.split('/').rev().map(str::to_owned));
+            }
+            Ok(Step::Link(_)) => {
+                let found = Err(ToolError::not_found(format!("the path {} is a loop of links", quoted(asked.as_str()))));
+                return Located { real: asked.clone(), found, asked };
+            }
+            Ok(Step::File(file)) => {
+                let found = if pending.iter().all(|rest| matches!(rest.as_str(), "" | ".")) { Ok(Found::File(file)) } else { Err(missing(&asked)) };
+                return Located { real: place(&trail, &part, &pending), found, asked };
+            }
+            Err(error) => return Located { real: place(&trail, &part, &pending), found: Err(error), asked },
+        }
+    }
+    let real = RepoPath::of_parts(trail.iter().map(|(_, name)| name.as_str()));
+    let found = match trail.pop() {
+        Some((dir, _)) => Ok(Found::Folder(dir)),
+        None => root.try_clone().map(Found::Folder).map_err(|error| unreadable("the root", &error)),
+    };
+    Located { asked, real, found }
+}
+
+/// As [`locate`], refusing any link on the way: for names that did not come from the caller.
+pub(super) fn exactly(root: &Dir, path: &RepoPath) -> Result<Found, ToolError> {
+    let located = locate(root, path.clone());
+    if located.real == located.asked { located.found } else { Err(ToolError::new(ToolErrorKind::Moved, "a folder became a link while it was read; ask again")) }
+}
+
+/// The text of the link at `path`, none of whose folders is a link.
+pub(super) fn link_text(root: &Dir, path: &RepoPath) -> Result<Vec<u8>, ToolError> {
+    let mut parts: Vec<&str> = path.parts().collect();
+    let name = parts.pop().ok_or_else(|| missing(path))?;
+    match exactly(root, &RepoPath::of_parts(parts.into_iter()))? {
+        Found::Folder(dir) => rustix::fs::readlinkat(&dir, name, Vec::new()).map(std::ffi::CString::into_bytes).map_err(|errno| failed(errno, path)),
+        Found::File(_) => Err(missing(path)),
+    }
+}
+
+/// Opens an entry that a walk just saw in `dir`; `None` where it is no regular file (any more).
+pub(super) fn entry_file(dir: &Dir, name: &std::ffi::OsStr) -> Option<OpenFile> {
+    OpenFile::new(rustix::fs::openat(dir, name, FLAGS, Mode::empty()).ok()?).ok().flatten()
+}
+
+/// Opens a folder that a walk just saw in `dir`; `None` where it is no folder (any more).
+pub(super) fn entry_folder(dir: &Dir, name: &std::ffi::OsStr) -> Option<Dir> {
+    let fd = rustix::fs::openat(dir, name, FLAGS.union(OFlags::DIRECTORY), Mode::empty()).ok()?;
+    Some(Dir::from_std_file(File::from(fd)))
+}
+
+enum Step {
+    Stay,
+    Up,
+    Folder(Dir),
+    File(OpenFile),
+    Link(String),
+}
+
+fn step(here: &Dir, part: &str, asked: &RepoPath) -> Result<Step, ToolError> {
+    match part {
+        "" | "." => return Ok(Step::Stay),
+        ".." => return Ok(Step::Up),
+        _ if path::is_git_internal(part) => return Err(path::git_internal(asked.as_str())),
+        _ => {}
+    }
+    match rustix::fs::openat(here, part, FLAGS, Mode::empty()) {
+        Ok(fd) => {
+            let stat = rustix::fs::fstat(&fd).map_err(|errno| failed(errno, asked))?;
+            if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
+                return Ok(Step::Folder(Dir::from_std_file(File::from(fd))));
+            }
+            OpenFile::new(fd).map_err(|error| unreadable("the file", &error))?.map(Step::File).ok_or_else(|| special(asked))
+        }
+        Err(Errno::LOOP) => {
+            let target = rustix::fs::readlinkat(here, part, Vec::new()).map_err(|errno| failed(errno, asked))?;
+            let target = target.into_string().map_err(|_| leads_out(asked))?;
+            if target.starts_with('/') { Err(leads_out(asked)) } else { Ok(Step::Link(target)) }
+        }
+        Err(errno) => Err(failed(errno, asked)),
+    }
+}
+
+/// The place a walk had come to, with what it had not walked yet taken as it stands.
+fn place(trail: &[(Dir, String)], part: &str, pending: &[String]) -> RepoPath {
+    let mut parts: Vec<&str> = trail.iter().map(|(_, name)| name.as_str()).collect();
+    for next in std::iter::once(part).chain(pending.iter().rev().map(String::as_str)) {
+        match next {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    RepoPath::of_parts(parts.into_iter())
+}
+
+fn failed(errno: Errno, asked: &RepoPath) -> ToolError {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => missing(asked),
+        Errno::ACCESS | Errno::PERM => {
+            ToolError::new(ToolErrorKind::Unavailable, format!("opsgate's user may not read {}; grant it read access", quoted(asked.as_str())))
+        }
+        Errno::NXIO => special(asked),
+        errno => unreadable("the path", &errno),
+    }
+}
+
+fn missing(asked: &RepoPath) -> ToolError {
+    ToolError::not_found(format!("nothing is at {}; `workspace_list_directory` shows what there is", quoted(asked.as_str())))
+}
+
+fn special(asked: &RepoPath) -> ToolError {
+    ToolError::out_of_bounds(format!("{} is neither a regular file nor a folder", quoted(asked.as_str())))
+}
+
+fn leads_out(asked: &RepoPath) -> ToolError {
+    ToolError::out_of_bounds(format!("the path {} leads out of the repository through a link", quoted(asked.as_str())))
+}
+
+fn unreadable(what: &str, cause: &dyn std::fmt::Display) -> ToolError {
+    ToolError::new(ToolErrorKind::Upstream, format!("{what} could not be read")).because(cause)
+}

@@ -1,0 +1,227 @@
+//! Bounded replies: a byte budget, a cut at a line, and the cursor that goes on from there.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::ToolError;
+use crate::scope::OutputFilter;
+
+// What every bounded reply says about itself.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Page {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden: Option<u64>,
+}
+
+impl Page {
+    pub(super) fn new(next_cursor: Option<String>, filter: &OutputFilter) -> Self {
+        Self { cut: next_cursor.is_some().then_some(true), next_cursor, hidden: Some(filter.hidden()).filter(|hidden| *hidden > 0) }
+    }
+}
+
+/// How many items a caller gets: its wish, within bounds.
+pub(super) fn limit(asked: Option<u32>, default: usize, most: usize) -> usize {
+    asked.map_or(default, |asked| usize::try_from(asked).unwrap_or(most)).clamp(1, most)
+}
+
+/// What is left of the bytes a reply may carry.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: usize,
+    untouched: bool,
+}
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { left: bytes, untouched: true }
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Takes an item that cannot be split. The first always fits, so that every page makes progress.
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
+        let fits = self.untouched || bytes <= self.left;
+        if fits {
+            self.left = self.left.saturating_sub(bytes);
+            self.untouched = false;
+        }
+        fits
+    }
+
+    /// As [`Self::cut`], but only at the end of a line: nothing where not even one fits.
+    pub(super) fn cut_lines(&mut self, text: &[u8]) -> usize {
+        self.untouched = false;
+        self.cut(text)
+    }
+
+    /// The length of the longest start of `text` that fits: up to the end of a line, within a line only where the line
+    /// alone is too long. The first page of nothing else takes at least one character.
+    pub(super) fn cut(&mut self, text: &[u8]) -> usize {
+        let taken = if text.len() <= self.left { text.len() } else { cut_at(text, self.left, self.untouched) };
+        self.left = self.left.saturating_sub(taken);
+        self.untouched &= taken == 0;
+        taken
+    }
+}
+
+fn cut_at(text: &[u8], most: usize, must_move: bool) -> usize {
+    let head = text.get(..most).unwrap_or(text);
+    if let Some(end) = head.iter().rposition(|byte| *byte == b'\n') {
+        return end + 1;
+    }
+    if !must_move {
+        return 0;
+    }
+    let inside = |at: usize| text.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    let back = (most.saturating_sub(3)..=most).rev().find(|at| *at > 0 && !inside(*at));
+    back.or_else(|| (1..=4).find(|at| !inside(*at))).unwrap_or(1).min(text.len())
+}
+
+/// A place in an ordered answer: how many items came before, how much of the next one, and a digest of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) at: u64,
+    pub(super) within: u64,
+    seen: u64,
+}
+
+/// Walks an ordered answer from where the cursor says, and makes the next cursor.
+///
+/// A cursor carries a digest of the question (tool, arguments, object ids) and of every item it has passed, so that
+/// one from another call, or from before a change, is told and never skips or repeats in silence.
+// INVARIANT: the pages of an unchanged answer, put together, are that answer, once (test: pages_cover_everything_once).
+#[derive(Debug)]
+pub(super) struct Paging {
+    key: u64,
+    from: Mark,
+    at: u64,
+    seen: DefaultHasher,
+}
+
+impl Paging {
+    /// `question` is everything but the cursor and the limit.
+    pub(super) fn open(question: &[&dyn Keyed], cursor: Option<&str>) -> Result<Self, ToolError> {
+        let mut hasher = Sha256::new();
+        for part in question {
+            let bytes = part.key();
+            hasher.update((bytes.len() as u64).to_be_bytes());
+            hasher.update(&bytes);
+        }
+        let key = hasher.finalize().first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
+        let from = cursor.map_or(Ok(Mark::default()), |text| decode(text, key))?;
+        Ok(Self { key, from, at: 0, seen: DefaultHasher::new() })
+    }
+
+    pub(super) fn from(&self) -> Mark {
+        self.from
+    }
+
+    /// Whether an item lies before this page; if so it is passed.
+    pub(super) fn skips(&mut self, item: &impl Hash) -> Result<bool, ToolError> {
+        if self.at < self.from.at {
+            self.pass(item);
+            return Ok(true);
+        }
+        if self.at == self.from.at && self.from.within == 0 && self.from.at > 0 && self.digest(&()) != self.from.seen {
+            return Err(stale());
+        }
+        Ok(false)
+    }
+
+    /// How much of the item at the page's start came before; `content` must be what it was.
+    pub(super) fn resume(&self, content: &impl Hash) -> Result<usize, ToolError> {
+        if self.at != self.from.at || self.from.within == 0 {
+            return Ok(0);
+        }
+        if self.digest(content) == self.from.seen { usize::try_from(self.from.within).map_err(|_| stale()) } else { Err(stale()) }
+    }
+
+    pub(super) fn pass(&mut self, item: &impl Hash) {
+        item.hash(&mut self.seen);
+        self.at += 1;
+    }
+
+    /// Fails where the answer ended before the page began.
+    pub(super) fn reached(&self) -> Result<(), ToolError> {
+        if self.at < self.from.at { Err(stale()) } else { Ok(()) }
+    }
+
+    /// The cursor to the item that comes next.
+    pub(super) fn cursor(&self) -> String {
+        encode(self.key, Mark { at: self.at, within: 0, seen: self.digest(&()) })
+    }
+
+    /// The cursor to `within` the item that comes next.
+    pub(super) fn cursor_within(&self, within: usize, content: &impl Hash) -> String {
+        encode(self.key, Mark { at: self.at, within: within as u64, seen: self.digest(content) })
+    }
+
+    /// A cursor whose place needs no digest, since the question already fixes the content.
+    pub(super) fn cursor_to(&self, at: u64, within: u64) -> String {
+        encode(self.key, Mark { at, within, seen: 0 })
+    }
+
+    fn digest(&self, content: &impl Hash) -> u64 {
+        let mut seen = self.seen.clone();
+        content.hash(&mut seen);
+        seen.finish()
+    }
+}
+
+/// What a question is made of.
+pub(super) trait Keyed {
+    fn key(&self) -> Vec<u8>;
+}
+
+impl Keyed for &str {
+    fn key(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl Keyed for git2::Oid {
+    fn key(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl Keyed for [u64; 4] {
+    fn key(&self) -> Vec<u8> {
+        self.iter().flat_map(|number| number.to_be_bytes()).collect()
+    }
+}
+
+impl<T: Keyed> Keyed for Option<T> {
+    fn key(&self) -> Vec<u8> {
+        self.as_ref().map_or_else(Vec::new, |inner| [b"+".as_slice(), &inner.key()].concat())
+    }
+}
+
+fn encode(key: u64, mark: Mark) -> String {
+    let bytes: Vec<u8> = [key, mark.at, mark.within, mark.seen].iter().flat_map(|number| number.to_be_bytes()).collect();
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn decode(text: &str, key: u64) -> Result<Mark, ToolError> {
+    let invalid = || ToolError::invalid("the cursor is none of this tool's; use `next_cursor` as it came, or leave it out");
+    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(invalid)?;
+    let mut numbers = bytes.chunks_exact(8).filter_map(|chunk| chunk.first_chunk::<8>()).map(|chunk| u64::from_be_bytes(*chunk));
+    let mut next = || numbers.next().ok_or_else(invalid);
+    let (of, mark) = (next()?, Mark { at: next()?, within: next()?, seen: next()? });
+    if of == key { Ok(mark) } else { Err(stale()) }
+}
+
+pub(super) fn stale() -> ToolError {
+    ToolError::invalid("the cursor is stale: the arguments or the content changed since; ask again without it")
+}

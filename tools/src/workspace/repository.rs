@@ -1,0 +1,169 @@
+//! The git side of a workspace: opening its repository, naming commits, and running both off the async threads.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use git2::{Commit, ErrorCode, Repository};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::path::quoted;
+use super::root::Workspace;
+use crate::error::{ToolError, ToolErrorKind};
+use crate::scope::{ScopeKind, Scopes};
+
+/// Opens the repository of a workspace.
+///
+/// The git directory is named here and opened as such, so that neither `core.worktree` nor discovery can lead libgit2
+/// to another work tree; it is opened "bare" since libgit2's own check of the owner would refuse a gateway that runs as
+/// another user than the repository's, and the owner is checked here instead.
+// INVARIANT: the git directory belongs to this work tree and to its owner (tests: a_borrowed_git_directory_is_refused,
+// core_worktree_leads_nowhere).
+pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
+    if !workspace.is_in_place() {
+        return Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder was moved or replaced; connect again"));
+    }
+    let git_dir = git_dir(Path::new(workspace.root_path()))?;
+    let repo = Repository::open_bare(&git_dir).map_err(|error| unusable("the workspace's repository cannot be opened; is it readable for opsgate's user?").because(error))?;
+    for dir in [repo.path(), repo.commondir(), &repo.commondir().join("objects")] {
+        owned(dir, workspace.owner_uid())?;
+    }
+    for borrowed in alternates(repo.commondir()) {
+        owned(&borrowed, workspace.owner_uid())?;
+    }
+    repo.set_workdir(Path::new(workspace.root_path()), false).map_err(failed)?;
+    Ok(repo)
+}
+
+fn git_dir(root: &Path) -> Result<PathBuf, ToolError> {
+    let dot_git = root.join(".git");
+    let meta = dot_git.symlink_metadata().map_err(|error| unusable("the workspace has no `.git` any more").because(error))?;
+    if meta.is_dir() {
+        return Ok(dot_git);
+    }
+    if !meta.is_file() || meta.len() > 8192 {
+        return Err(unusable("the workspace's `.git` is neither a folder nor git's file that names one"));
+    }
+    let text = std::fs::read_to_string(&dot_git).map_err(|error| unusable("the workspace's `.git` file cannot be read").because(error))?;
+    let named = text.trim_end().strip_prefix("gitdir:").ok_or_else(|| unusable("the workspace's `.git` file names no git directory"))?;
+    let git_dir = root.join(named.trim()).canonicalize().map_err(|error| unusable("the workspace's git directory is not there").because(error))?;
+    if knows(&git_dir, root, &dot_git) { Ok(git_dir) } else { Err(unusable("the workspace's `.git` file names a git directory that belongs to another work tree")) }
+}
+
+/// Whether a git directory outside of the work tree names that work tree as its own: a linked work tree by its
+/// `gitdir` file, a submodule by `core.worktree`.
+fn knows(git_dir: &Path, root: &Path, dot_git: &Path) -> bool {
+    let linked = std::fs::read_to_string(git_dir.join("gitdir")).ok().and_then(|text| git_dir.join(text.trim_end()).canonicalize().ok());
+    if linked.is_some() {
+        return linked.as_deref() == dot_git.canonicalize().ok().as_deref();
+    }
+    let work_tree = git2::Config::open(&git_dir.join("config")).and_then(|config| config.get_path("core.worktree"));
+    work_tree.ok().and_then(|path| git_dir.join(path).canonicalize().ok()).as_deref() == Some(root)
+}
+
+/// The object directories that this one borrows from.
+fn alternates(common_dir: &Path) -> Vec<PathBuf> {
+    let objects = common_dir.join("objects");
+    let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
+    listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| objects.join(line)).collect()
+}
+
+fn owned(path: &Path, uid: u32) -> Result<(), ToolError> {
+    match path.metadata() {
+        Ok(meta) if meta.uid() != uid => Err(unusable("part of the workspace's git directory belongs to another user than the work tree")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(unusable("part of the workspace's git directory is not there").because(error)),
+    }
+}
+
+fn unusable(client: &str) -> ToolError {
+    ToolError::new(ToolErrorKind::Unavailable, client)
+}
+
+/// A failure of libgit2 whose text the client must not see.
+#[allow(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+pub(super) fn failed(error: git2::Error) -> ToolError {
+    ToolError::new(ToolErrorKind::Upstream, "the repository could not be read; `git fsck` tells whether it is damaged").because(error)
+}
+
+// A revision as the caller wrote it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct RevArg(pub(super) String);
+
+/// A revision that can only name a commit: no `:` (files, message search), no range, no pattern.
+#[derive(Debug, Clone)]
+pub(super) struct Rev {
+    name: String,
+    spec: String,
+}
+
+impl Rev {
+    /// The name policy judges.
+    pub(super) fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+impl RevArg {
+    pub(super) fn parse(&self) -> Result<Rev, ToolError> {
+        let raw = self.0.as_str();
+        let fits = !raw.is_empty()
+            && raw.len() <= 256
+            && !raw.starts_with('-')
+            && !raw.contains("..")
+            && !raw.contains("^{/")
+            && !raw.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, ':' | '\\' | '?' | '*' | '['));
+        if fits { Ok(Rev { name: raw.to_owned(), spec: raw.to_owned() }) } else { Err(ToolError::invalid(format!("{} is no revision; name a branch, a tag or a commit", quoted(raw)))) }
+    }
+}
+
+/// The revision asked for, or what is checked out: `HEAD`, judged by the name of its branch where it is on one.
+pub(super) fn rev_or_head(repo: &Repository, rev: Option<&RevArg>) -> Result<Rev, ToolError> {
+    match rev {
+        Some(arg) => arg.parse(),
+        None => Ok(Rev { name: head_branch(repo).unwrap_or_else(|| "HEAD".to_owned()), spec: "HEAD".to_owned() }),
+    }
+}
+
+/// The branch that is checked out, whether or not it has a commit.
+pub(super) fn head_branch(repo: &Repository) -> Option<String> {
+    let head = repo.find_reference("HEAD").ok()?;
+    head.symbolic_target().ok().flatten()?.strip_prefix("refs/heads/").map(str::to_owned)
+}
+
+/// The commit a revision names.
+pub(super) fn commit<'r>(repo: &'r Repository, rev: &Rev) -> Result<Commit<'r>, ToolError> {
+    let found = repo.revparse_single(&rev.spec).and_then(|object| object.peel_to_commit());
+    found.map_err(|error| match error.code() {
+        ErrorCode::Ambiguous => ToolError::invalid(format!("the revision {} is ambiguous; write more of the commit id", quoted(rev.as_str()))),
+        _ if repo.is_empty().unwrap_or(false) => ToolError::not_found("the repository has no commit yet"),
+        _ => unknown(rev),
+    })
+}
+
+/// The message of the annotated tag a revision names, where it names one.
+pub(super) fn tag_message(repo: &Repository, rev: &Rev) -> Option<String> {
+    let object = repo.revparse_single(&rev.spec).ok()?;
+    Some(String::from_utf8_lossy(object.as_tag()?.message_bytes()?).trim().to_owned())
+}
+
+/// What is said of a commit that is not there, and of one that is hidden.
+pub(super) fn unknown(rev: &Rev) -> ToolError {
+    ToolError::not_found(format!("no commit {} is here to be seen", quoted(rev.as_str())))
+}
+
+pub(super) fn ref_scope(scopes: Scopes, rev: &Rev) -> Scopes {
+    scopes.and(ScopeKind::Ref, rev.as_str())
+}
+
+/// Runs what touches disk or libgit2 off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, ToolError> + Send + 'static) -> Result<T, ToolError> {
+    tokio::task::spawn_blocking(work).await.map_err(ToolError::internal)?
+}
+
+/// Stops where the caller has gone.
+pub(super) fn live(cancel: &CancellationToken) -> Result<(), ToolError> {
+    if cancel.is_cancelled() { Err(ToolError::new(ToolErrorKind::Cancelled, "the call was cancelled")) } else { Ok(()) }
+}

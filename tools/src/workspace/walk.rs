@@ -1,0 +1,211 @@
+//! Walking folders beneath the root handle: sorted, filtered, without following links, minding `.gitignore`.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use cap_std::fs::{Dir, FileType};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use tokio_util::sync::CancellationToken;
+
+use super::open::{self, Found, OpenFile};
+use super::path::{RepoPath, is_git_internal};
+use super::repository::live;
+use super::root::Workspace;
+use crate::error::{ToolError, ToolErrorKind};
+use crate::scope::OutputFilter;
+
+/// Deeper folders are not walked into.
+const DEEPEST: usize = 64;
+/// A folder with more entries is refused rather than read into memory.
+const MOST_ENTRIES: usize = 100_000;
+/// A larger `.gitignore` is not read.
+const LARGEST_RULES: usize = 1 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Folder,
+    Link,
+    Other,
+}
+
+impl Kind {
+    fn of(kind: FileType) -> Self {
+        match kind {
+            _ if kind.is_symlink() => Self::Link,
+            _ if kind.is_dir() => Self::Folder,
+            _ if kind.is_file() => Self::File,
+            _ => Self::Other,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Folder => "folder",
+            Self::Link => "link",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One entry of a walk that the filter lets through.
+pub(super) struct Entry {
+    pub(super) path: RepoPath,
+    pub(super) kind: Kind,
+    parent: Arc<Dir>,
+    name: OsString,
+}
+
+impl Entry {
+    /// Its size without opening it, for a file.
+    pub(super) fn size(&self) -> Option<u64> {
+        let stat = rustix::fs::statat(&*self.parent, &self.name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        (self.kind == Kind::File).then(|| u64::try_from(stat.st_size).unwrap_or(0))
+    }
+
+    /// Opens it where it still is a regular file.
+    pub(super) fn open(&self) -> Option<OpenFile> {
+        open::entry_file(&self.parent, &self.name)
+    }
+}
+
+/// A depth-first walk in the order of names.
+pub(super) struct Walk<'a> {
+    filter: &'a OutputFilter,
+    cancel: &'a CancellationToken,
+    depth: usize,
+    ignored: bool,
+    rules: Vec<Rules>,
+    levels: Vec<Level>,
+}
+
+struct Level {
+    dir: Arc<Dir>,
+    path: RepoPath,
+    rules: usize,
+    entries: std::vec::IntoIter<(OsString, Kind)>,
+}
+
+/// The `.gitignore` of one folder.
+struct Rules {
+    folder: RepoPath,
+    globs: Gitignore,
+}
+
+impl<'a> Walk<'a> {
+    /// Walks `dir`, which is at `path`, down to `depth` levels (1 is its own entries); `ignored` shows what
+    /// `.gitignore` leaves out.
+    pub(super) fn new(workspace: &Workspace, dir: &Dir, path: &RepoPath, filter: &'a OutputFilter, cancel: &'a CancellationToken) -> Result<Self, ToolError> {
+        let mut walk = Self { filter, cancel, depth: DEEPEST, ignored: false, rules: Vec::new(), levels: Vec::new() };
+        walk.read_ancestors(workspace, path);
+        let dir = dir.try_clone().map_err(ToolError::internal)?;
+        walk.enter(dir, path.clone())?;
+        Ok(walk)
+    }
+
+    pub(super) fn to_depth(mut self, depth: usize) -> Self {
+        self.depth = depth.clamp(1, DEEPEST);
+        self
+    }
+
+    pub(super) fn with_ignored(mut self, ignored: bool) -> Self {
+        self.ignored = ignored;
+        self
+    }
+
+    /// The next entry that may be shown.
+    pub(super) fn next(&mut self) -> Result<Option<Entry>, ToolError> {
+        while let Some(level) = self.levels.last_mut() {
+            live(self.cancel)?;
+            let Some((name, kind)) = level.entries.next() else {
+                let kept = level.rules;
+                self.rules.truncate(kept);
+                self.levels.pop();
+                continue;
+            };
+            let (parent, path) = (level.dir.clone(), level.path.child(&name.to_string_lossy()));
+            if !self.ignored && self.is_ignored(&path, kind == Kind::Folder) {
+                continue;
+            }
+            let shown = if kind == Kind::Folder { self.filter.shows_tree(path.as_str()) } else { self.filter.shows_file(path.as_str()) };
+            if !shown {
+                continue;
+            }
+            if kind == Kind::Folder && self.levels.len() < self.depth {
+                if let Some(dir) = open::entry_folder(&parent, &name) {
+                    self.enter(dir, path.clone())?;
+                }
+            }
+            return Ok(Some(Entry { path, kind, parent, name }));
+        }
+        Ok(None)
+    }
+
+    fn enter(&mut self, dir: Dir, path: RepoPath) -> Result<(), ToolError> {
+        let mut entries = Vec::new();
+        // A folder that cannot be listed is shown by its name alone.
+        for entry in dir.entries().into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(is_git_internal) {
+                continue;
+            }
+            if entries.len() == MOST_ENTRIES {
+                return Err(ToolError::new(ToolErrorKind::TooLarge, format!("a folder has more than {MOST_ENTRIES} entries; name a smaller one")));
+            }
+            if let Ok(kind) = entry.file_type() {
+                entries.push((name, Kind::of(kind)));
+            }
+        }
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let kept = self.rules.len();
+        if let Some(file) = open::entry_file(&dir, ".gitignore".as_ref()) {
+            self.read_rules(&path, &file);
+        }
+        self.levels.push(Level { dir: Arc::new(dir), path, rules: kept, entries: entries.into_iter() });
+        Ok(())
+    }
+
+    /// The rules that hold where the walk begins: the repository's own exclude file and those of the folders above.
+    fn read_ancestors(&mut self, workspace: &Workspace, path: &RepoPath) {
+        let exclude = open::entry_folder(workspace.dir(), ".git".as_ref())
+            .and_then(|git| open::entry_folder(&git, "info".as_ref()))
+            .and_then(|info| open::entry_file(&info, "exclude".as_ref()));
+        if let Some(file) = exclude {
+            self.read_rules(&RepoPath::root(), &file);
+        }
+        let mut folder = RepoPath::root();
+        for part in path.parts() {
+            if let Ok(Found::Folder(dir)) = open::exactly(workspace.dir(), &folder) {
+                if let Some(file) = open::entry_file(&dir, ".gitignore".as_ref()) {
+                    self.read_rules(&folder, &file);
+                }
+            }
+            folder = folder.child(part);
+        }
+    }
+
+    fn read_rules(&mut self, folder: &RepoPath, file: &OpenFile) {
+        let Ok(text) = file.read_at(0, LARGEST_RULES) else { return };
+        let mut builder = GitignoreBuilder::new(".");
+        for line in String::from_utf8_lossy(&text).lines() {
+            // A rule that does not parse is no rule, as for git.
+            let _ = builder.add_line(None, line);
+        }
+        if let Ok(globs) = builder.build() {
+            self.rules.push(Rules { folder: folder.clone(), globs });
+        }
+    }
+
+    fn is_ignored(&self, path: &RepoPath, is_folder: bool) -> bool {
+        for rules in self.rules.iter().rev() {
+            let below = if rules.folder.is_root() { Some(path.as_str()) } else { path.as_str().strip_prefix(rules.folder.as_str()).and_then(|rest| rest.strip_prefix('/')) };
+            let Some(below) = below else { continue };
+            let matched = rules.globs.matched(below, is_folder);
+            if !matched.is_none() {
+                return matched.is_ignore();
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,181 @@
+//! A repository, an audit log, and a policy that denies some folders.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use git2::{IndexAddOption, Oid, Repository, Signature, Time};
+use opsgate_audit::{CallRef, CanonicalJson, Digest, Log, Options, SigningKey};
+use opsgate_tools::error::{ToolError, ToolErrorKind};
+use opsgate_tools::registry::Registry;
+use opsgate_tools::scope::{OutputFilter, PathFilter, ScopeKind, Scopes};
+use opsgate_tools::tool::{Action, CallContext, Prepared};
+use opsgate_tools::workspace::{self, ServiceSources, Workspace};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// Denies these paths and what is below them.
+#[derive(Clone, Default)]
+pub(crate) struct Denied(Vec<&'static str>);
+
+impl Denied {
+    fn covers(&self, path: &str) -> bool {
+        self.0.iter().any(|denied| path == *denied || path.strip_prefix(denied).is_some_and(|rest| rest.starts_with('/')))
+    }
+
+    /// What the gateway's policy does before a call runs.
+    pub(crate) fn refuses(&self, scopes: &Scopes) -> bool {
+        [ScopeKind::Path, ScopeKind::Tree].iter().any(|kind| scopes.values(*kind).any(|path| self.covers(path)))
+    }
+}
+
+impl PathFilter for Denied {
+    fn file(&self, path: &str) -> bool {
+        !self.covers(path)
+    }
+
+    fn tree(&self, path: &str) -> bool {
+        !self.covers(path)
+    }
+}
+
+pub(crate) struct Fixture {
+    home: TempDir,
+    top: TempDir,
+    pub(crate) git: Repository,
+    log: Log,
+    tools: Registry,
+    calls: AtomicU64,
+    clock: AtomicU64,
+    pub(crate) denied: Denied,
+    pub(crate) bytes: usize,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with_services(ServiceSources { bus: Some("unix:path=/nonexistent/bus".into()), docker: "/nonexistent/docker.sock".into() })
+    }
+
+    pub(crate) fn with_services(services: ServiceSources) -> Self {
+        let (home, top) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let mut options = git2::RepositoryInitOptions::new();
+        let git = Repository::init_opts(top.path(), options.initial_head("main")).unwrap();
+        let key = SigningKey::load_or_create(&home.path().join("signing.key")).unwrap();
+        let (log, _) = Log::open(Options::new(home.path().join("audit"), home.path().join("sealed"), "test/workspace".into(), key)).unwrap();
+        let tools = Registry::new(workspace::tools_with(services)).unwrap();
+        let (calls, clock) = (AtomicU64::new(0), AtomicU64::new(1_700_000_000));
+        Self { home, top, git, log, tools, calls, clock, denied: Denied::default(), bytes: 100_000, cancel: CancellationToken::new() }
+    }
+
+    pub(crate) fn deny(mut self, paths: &[&'static str]) -> Self {
+        self.denied = Denied(paths.to_vec());
+        self
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.top.path().join(path)
+    }
+
+    /// A folder that is in no repository.
+    pub(crate) fn outside(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    pub(crate) fn link(&self, path: &str, target: impl AsRef<Path>) -> &Self {
+        symlink(target, self.path(path)).unwrap();
+        self
+    }
+
+    /// Stages everything, deletions too, and commits it, each commit an hour after the one before.
+    pub(crate) fn commit(&self, message: &str) -> Oid {
+        self.stage();
+        let tree = self.git.find_tree(self.git.index().unwrap().write_tree().unwrap()).unwrap();
+        let time = Time::new(self.clock.fetch_add(3600, Ordering::Relaxed).cast_signed(), 120);
+        let author = Signature::new("Ada Example", "ada@example.org", &time).unwrap();
+        let parent = self.git.head().ok().and_then(|head| head.peel_to_commit().ok());
+        self.git.commit(Some("HEAD"), &author, &author, message, &tree, &parent.iter().collect::<Vec<_>>()).unwrap()
+    }
+
+    pub(crate) fn stage(&self) {
+        let mut index = self.git.index().unwrap();
+        index.add_all(["*"], IndexAddOption::DEFAULT, None).unwrap();
+        index.update_all(["*"], None).unwrap();
+        index.write().unwrap();
+    }
+
+    pub(crate) fn workspace(&self) -> Arc<Workspace> {
+        Arc::new(Workspace::open(self.top.path()).unwrap())
+    }
+
+    pub(crate) async fn prepare(&self, tool: &str, args: Value) -> Result<Prepared, ToolError> {
+        let cx = CallContext { caller: "local:uid=1000".into(), workspace: Some(self.workspace()), cancel: self.cancel.clone() };
+        let args: Map<String, Value> = serde_json::from_value(args).unwrap();
+        self.tools.find(tool).unwrap().prepare(args, digest(), &cx).await
+    }
+
+    pub(crate) async fn run(&self, prepared: Prepared) -> Result<Value, ToolError> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let call = CallRef { request_id: format!("01900000-0000-7000-8000-{number:012x}").parse().unwrap(), correlation_id: [1; 16] };
+        let (receipt, _pending) = self.log.intent(&call, digest(), CanonicalJson::of(&Map::new()).unwrap()).unwrap();
+        let filter = OutputFilter::new(Arc::new(self.denied.clone()), self.bytes);
+        match prepared.action {
+            Action::Read(read) => read.run(filter, receipt).await,
+            Action::Write(_) => panic!("no workspace tool here writes"),
+        }
+    }
+
+    /// The whole call: resolved, judged, run.
+    pub(crate) async fn call(&self, tool: &str, args: Value) -> Result<Value, ToolError> {
+        let prepared = self.prepare(tool, args).await?;
+        if self.denied.refuses(&prepared.scopes) {
+            return Err(ToolError::new(ToolErrorKind::OutOfBounds, "denied by policy"));
+        }
+        self.run(prepared).await
+    }
+
+    pub(crate) async fn ok(&self, tool: &str, args: Value) -> Value {
+        self.call(tool, args.clone()).await.unwrap_or_else(|error| panic!("{tool} {args}: {error:?}"))
+    }
+
+    pub(crate) async fn err(&self, tool: &str, args: Value) -> ToolError {
+        let error = self.call(tool, args.clone()).await.map_or_else(|error| error, |output| panic!("{tool} {args} answered {output}"));
+        let top = self.top.path().to_str().unwrap();
+        assert!(!error.client.contains(top), "an internal path in {:?}", error.client);
+        error
+    }
+
+    /// All pages of a call.
+    pub(crate) async fn pages(&self, tool: &str, mut args: Value) -> Vec<Value> {
+        let mut pages = Vec::new();
+        loop {
+            let page = self.ok(tool, args.clone()).await;
+            let next = page.get("next_cursor").cloned();
+            assert_eq!(page.get("cut").is_some(), next.is_some());
+            pages.push(page);
+            assert!(pages.len() < 10_000, "{tool} makes no progress");
+            match next {
+                Some(cursor) => args["cursor"] = cursor,
+                None => return pages,
+            }
+        }
+    }
+}
+
+fn digest() -> Digest {
+    Digest::new([7; 32])
+}
+
+/// The strings of one field of every item of a list.
+pub(crate) fn each<'v>(output: &'v Value, list: &str, field: &str) -> Vec<&'v str> {
+    output[list].as_array().unwrap().iter().map(|item| item[field].as_str().unwrap()).collect()
+}

@@ -1,0 +1,12 @@
+//! The workspace tools on real temporary git repositories, run on receipts of a real audit log.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod denied;
+mod files;
+mod fixture;
+mod git;
+mod listing;
+mod pages;
+mod paths;
+mod schema;
+mod services;
