@@ -446,6 +446,9 @@ class Log:
                 except Fault as fault:
                     self.next, self.lost = None, True
                     self.report.found(fault.code, *place, fault.what)
+                    if kind != "torn":
+                        # An entry was here: those after it keep their places in the tree, whose root cannot be right any more.
+                        self.leaf(bytes(32))
                 else:
                     self.entry(entry, place)
 
@@ -482,8 +485,11 @@ class Log:
             else:
                 found("receipt", f"the receipt in line {line} is for the log `{origin}` and the hash {entry_hash.hex()}")
         self.count(entry)
-        self.tree.push(entry.computed)
         self.uncovered = self.uncovered or (place, entry.micros)
+        self.leaf(entry.computed)
+
+    def leaf(self, entry_hash):
+        self.tree.push(entry_hash)
         if not self.partial and self.checkpoints.at_size(self.tree, self):
             self.uncovered = None
 
@@ -540,7 +546,7 @@ class Log:
                 found("truncated", *self.end, f"a signed checkpoint covers {beyond} entries, and {self.tree.size} are here")
             if self.checkpoints.count == 0 and not self.checkpoints.fault:
                 found("no_checkpoints", "checkpoints", 0, 0, "the log has no checkpoints: nothing was signed")
-            if self.uncovered and self.checkpoints.count and self.now - self.uncovered[1] > CHECKPOINT_LIMIT:
+            if self.uncovered and self.checkpoints.count and beyond is None and self.now - self.uncovered[1] > CHECKPOINT_LIMIT:
                 found("uncovered", *self.uncovered[0], "no checkpoint covers this entry and those after it, and it is older than a minute: "
                       "the newest checkpoints are missing, or the gateway was killed and has not started since")
         still_open = 0

@@ -120,3 +120,111 @@ fn plain_numbers(value: &mut Value, depth: usize) -> Result<(), NotCanonical> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Any JSON with plain integers, its strings full of what needs care.
+    fn values() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![".*", "[\u{0}-\u{20}\"\\\\/a\u{7f}é€\u{e000}\u{ffff}😀]{0,6}"];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            (-(1_i64 << 53)..=1 << 53).prop_map(Value::from),
+            text.clone().prop_map(Value::String)
+        ];
+        leaf.prop_recursive(5, 64, 6, move |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..5).prop_map(Value::Array),
+                btree_map(prop_oneof!["[\u{0}-\u{20}\"\\\\a-c\u{7f}é€\u{e000}\u{ffff}😀]{0,3}", "[a-z]{1,3}"], inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect()))
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_scanner_accepts_what_the_canonicalizer_writes(value in values()) {
+            let text = serde_json_canonicalizer::to_string(&json!({"value": value})).unwrap();
+            prop_assert_eq!(scan::object(text.as_bytes()), Ok(text.len()));
+            let ours = CanonicalJson::of(&json!({"value": value})).unwrap();
+            prop_assert_eq!(ours.as_str(), text);
+        }
+
+        /// Whatever the scanner accepts is JSON, and the canonicalizer would write just that.
+        #[test]
+        fn the_scanner_accepts_nothing_else(value in values(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in 0..3_usize) {
+            let mut bytes = serde_json_canonicalizer::to_string(&json!({"v": value, "w": [0, "b"]})).unwrap().into_bytes();
+            let at = at.index(bytes.len());
+            bytes.splice(at..(at + cut).min(bytes.len()), [byte]);
+            let Ok(text) = String::from_utf8(bytes) else { return Ok(()) };
+            if scan::object(text.as_bytes()) == Ok(text.len()) {
+                let parsed: Value = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(serde_json_canonicalizer::to_string(&parsed).unwrap(), text);
+            }
+        }
+
+        #[test]
+        fn a_member_is_added_in_its_place(value in btree_map("[a-z_]{0,3}|😀|\u{ffff}", 0..9_i64, 0..6), key in "[a-z_]{1,3}") {
+            let object = CanonicalJson::of(&value).unwrap();
+            let with = object.with(&key, "\"new\"");
+            prop_assert_eq!(with.is_none(), value.contains_key(&key));
+            if let Some(with) = with {
+                let mut expected = serde_json::to_value(&value).unwrap();
+                expected[&key] = json!("new");
+                prop_assert_eq!(with, serde_json_canonicalizer::to_string(&expected).unwrap());
+            }
+        }
+
+        #[test]
+        fn no_input_hurts_the_scanner(bytes in vec(any::<u8>(), 0..200)) {
+            let _ = scan::object(&bytes);
+            let _ = scan::object(&[b"{\"a\":", bytes.as_slice()].concat());
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_plain_become_strings() {
+        let value = json!({"a": 1.5, "b": 1_u64 << 60, "c": -(1_i64 << 60), "d": 1_u64 << 53, "e": -(1_i64 << 53), "f": 2.0, "g": -0.0});
+        let expected = r#"{"a":"1.5","b":"1152921504606846976","c":"-1152921504606846976","d":9007199254740992,"e":-9007199254740992,"f":"2.0","g":"-0.0"}"#;
+        assert_eq!(CanonicalJson::of(&value).unwrap().as_str(), expected);
+        assert_eq!(CanonicalJson::sorted(&value).unwrap().as_str(), expected);
+    }
+
+    #[test]
+    fn only_objects_of_bounded_depth() {
+        for value in [json!(null), json!([]), json!("x"), json!(1)] {
+            assert!(matches!(CanonicalJson::of(&value), Err(NotCanonical::NotAnObject)));
+        }
+        let nested = |levels: usize| (0..levels).fold(json!({}), |inner, _| json!({"a": inner}));
+        let deepest = CanonicalJson::of(&nested(scan::MAX_DEPTH - 1)).unwrap();
+        assert_eq!(scan::object(deepest.as_ref()), Ok(deepest.as_str().len()));
+        for value in [nested(scan::MAX_DEPTH), nested(100)] {
+            assert!(matches!(CanonicalJson::of(&value), Err(NotCanonical::TooDeep)));
+            assert!(matches!(CanonicalJson::sorted(&value), Err(NotCanonical::TooDeep)));
+        }
+    }
+
+    #[test]
+    fn the_fast_way_and_the_slow_way_agree() {
+        #[derive(Serialize)]
+        struct Sorted<'a> {
+            bytes: u64,
+            tool: &'a str,
+        }
+        #[derive(Serialize)]
+        struct Unsorted<'a> {
+            tool: &'a str,
+            bytes: u64,
+        }
+        let expected = r#"{"bytes":3,"tool":"a\n\u001f\u007f"}"#.replace("\\u007f", "\u{7f}");
+        let tool = "a\n\u{1f}\u{7f}";
+        assert_eq!(CanonicalJson::sorted(&Sorted { bytes: 3, tool }).unwrap().as_str(), expected);
+        assert_eq!(CanonicalJson::sorted(&Unsorted { tool, bytes: 3 }).unwrap().as_str(), expected);
+    }
+}

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::chain::{Chain, Open, Pairing};
+use crate::digest::Digest;
 use crate::entry::{self, Entry, MAX_LINE};
 use crate::finding::Code;
 use crate::lines::{At, Line, Lines};
@@ -133,6 +134,10 @@ impl Verifier {
             };
             self.chain.lose();
             self.report.found_in(fault.0, file, at, fault.1);
+            if fault.0 != Code::TornLine {
+                // An entry was here: those after it keep their places in the tree, whose root cannot be right any more.
+                self.leaf(&Digest::new([0; 32]))?;
+            }
         }
         self.report.bytes += lines.offset();
         self.end = Place { file, at: At { line: lines.line(), offset: lines.offset() } };
@@ -162,9 +167,13 @@ impl Verifier {
         });
         self.receipts.entry(entry, &mut |what| report.found_in(Code::Receipt, place.file, place.at, what));
         report.count(entry);
-        self.tree.push(&entry.computed);
         self.uncovered.get_or_insert((place.clone(), entry.micros));
-        if !self.chain.partial && self.checkpoints.at_size(&self.tree, &self.chain, report)? {
+        self.leaf(&entry.computed)
+    }
+
+    fn leaf(&mut self, entry_hash: &Digest) -> Result<(), CheckError> {
+        self.tree.push(entry_hash);
+        if !self.chain.partial && self.checkpoints.at_size(&self.tree, &self.chain, &mut self.report)? {
             self.uncovered = None;
         }
         Ok(())
@@ -176,14 +185,15 @@ impl Verifier {
         report.origin = self.chain.origin.clone();
         report.public_key = self.chain.public.map(|key| crate::digest::hex(&key));
         if !self.chain.partial {
-            if let Some(size) = self.checkpoints.drain(&self.chain, report)? {
+            let beyond = self.checkpoints.drain(&self.chain, report)?;
+            if let Some(size) = beyond {
                 let what = format!("a signed checkpoint covers {size} entries, and {} are here", self.tree.size());
                 report.found_in(Code::Truncated, self.end.file, self.end.at, what);
             }
             if self.checkpoints.count == 0 && !self.checkpoints.broken {
                 report.found(Code::NoCheckpoints, "checkpoints", At { line: 0, offset: 0 }, "the log has no checkpoints: nothing was signed".to_owned());
             }
-            let signed = self.checkpoints.count > 0;
+            let signed = self.checkpoints.count > 0 && beyond.is_none();
             if let Some((place, _)) = self.uncovered.filter(|(_, micros)| signed && self.now.saturating_sub(*micros) > CHECKPOINT_LIMIT) {
                 let what = "no checkpoint covers this entry and those after it, and it is older than a minute: the newest checkpoints are missing, or the gateway was killed and has not started since";
                 report.found_in(Code::Uncovered, place.file, place.at, what.to_owned());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use opsgate_audit::Log;
+use opsgate_audit::{LATENCY_BOUNDS_MICROS, Log, Stats};
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::error::Code;
@@ -121,6 +121,20 @@ impl Metrics {
         self.audit_sync_seconds.set(stats.sync_time.as_secs_f64());
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+        let text = String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))?;
+        Ok(text + &append_times(&stats))
     }
+}
+
+/// The writer keeps this histogram itself, under the lock it holds anyway; here it is only written out.
+fn append_times(stats: &Stats) -> String {
+    const NAME: &str = "opsgate_audit_append_seconds";
+    let mut text = format!("# HELP {NAME} time from an entry's append until it was durable\n# TYPE {NAME} histogram\n");
+    let bounds = LATENCY_BOUNDS_MICROS.iter().map(|micros| Duration::from_micros(*micros).as_secs_f64().to_string());
+    let mut below = 0;
+    for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(stats.durable_after) {
+        below += count;
+        text += &format!("{NAME}_bucket{{le=\"{bound}\"}} {below}\n");
+    }
+    text + &format!("{NAME}_sum {}\n{NAME}_count {below}\n", stats.durable_after_sum.as_secs_f64())
 }

@@ -33,6 +33,8 @@ pub(super) struct Core {
     pub(super) by_default: Vec<String>,
     pub(super) write_mode: bool,
     pub(super) automation: bool,
+    /// Whether any rule is in shadow.
+    pub(super) any_shadow: bool,
     pub(super) defaults: Defaults,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
@@ -131,7 +133,11 @@ impl Core {
         let mut rules = file.rules;
         rules.sort_by(|a, b| a.id.cmp(&b.id));
         let rules = rules.into_iter().map(|rule| CompiledRule::new(rule, &file.environments, &file.approvals)).collect::<Result<Vec<_>, _>>()?;
-        let by_default = if file.defaults.automation { vec!["defaults.read".to_owned(), "defaults.automation".to_owned()] } else { vec!["defaults.read".to_owned()] };
+        let by_default = if file.defaults.automation {
+            vec!["defaults.read".to_owned(), "defaults.automation".to_owned()]
+        } else {
+            vec!["defaults.read".to_owned()]
+        };
 
         let mut repositories = file.repositories;
         repositories.sort_by(|a, b| a.pattern.value.closest_first(&b.pattern.value));
@@ -152,7 +158,8 @@ impl Core {
                 None => Vec::new(),
             };
             let matched = entry.pattern.value.text().to_owned();
-            let profile = Arc::new(Profile { matched: matched.clone(), roles: entry.roles.into_iter().map(|role| role.value).collect(), owner, groups });
+            let profile =
+                Arc::new(Profile { matched: matched.clone(), roles: entry.roles.into_iter().map(|role| role.value).collect(), owner, groups });
             if entry.pattern.value.is_literal() {
                 exact_callers.insert(matched, profile);
             } else {
@@ -162,7 +169,11 @@ impl Core {
 
         let mut systems = HashMap::new();
         for (name, system) in file.systems {
-            let lists = system.lists.iter().map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?))).collect::<Result<Vec<_>, globset::Error>>()?;
+            let lists = system
+                .lists
+                .iter()
+                .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?)))
+                .collect::<Result<Vec<_>, globset::Error>>()?;
             systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, lists });
         }
         let namespaces = file.namespaces.into_iter().map(|one| {
@@ -173,7 +184,11 @@ impl Core {
         });
         let namespaces = namespaces.collect::<Result<Vec<_>, globset::Error>>()?;
         let environments = file.environments.into_iter().map(|one| {
-            let tables = one.targets.iter().map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Folded)?))).collect::<Result<Vec<_>, globset::Error>>()?;
+            let tables = one
+                .targets
+                .iter()
+                .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Folded)?)))
+                .collect::<Result<Vec<_>, globset::Error>>()?;
             Ok((one, tables))
         });
         let environments = environments.collect::<Result<Vec<_>, globset::Error>>()?;
@@ -184,6 +199,7 @@ impl Core {
             by_default,
             write_mode: file.write_mode,
             automation: file.automation,
+            any_shadow: rules.iter().any(|rule| rule.rule.shadow),
             defaults: file.defaults,
             limits: file.limits,
             settings: file.settings,
@@ -336,6 +352,11 @@ impl CompiledRepository {
             hides_root: source.paths.deny.iter().any(Pattern::is_everything),
             source,
         })
+    }
+
+    /// Whether the folder (folded) is hidden, and so all that is in it.
+    pub(super) fn hides_folder(&self, folded: &str) -> bool {
+        if folded == "." { self.hides_root } else { self.hides_folders.is_match(folded) }
     }
 }
 

@@ -238,3 +238,14 @@ pub struct Denial {
     /// The ids of deny rules in `mode: shadow` that would have refused the call too.
     pub shadow: Vec<String>,
 }
+
+impl Denial {
+    pub(super) fn new(code: DenialCode, because: impl Into<String>, hint: &str) -> Self {
+        Self { code, rule: None, because: because.into(), hint: hint.to_owned(), shadow: Vec::new() }
+    }
+
+    /// Names the rule or the setting.
+    pub(super) fn by(self, rule: &str) -> Self {
+        Self { rule: Some(rule.to_owned()), ..self }
+    }
+}

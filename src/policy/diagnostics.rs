@@ -76,8 +76,8 @@ impl Finding {
             file: source.name.to_owned(),
             line: at.line,
             column: at.column,
-            message: message.into(),
-            help,
+            message: printable(&message.into()),
+            help: help.as_deref().map(printable),
             source_line: shown,
             caret,
             width,
@@ -87,15 +87,15 @@ impl Finding {
     fn show(&self, f: &mut fmt::Formatter<'_>, severity: &str) -> fmt::Result {
         writeln!(f, "{severity}: {}", self.message)?;
         if self.line == 0 {
-            write!(f, "  --> {}", self.file)?;
-            return self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n   = {help}"));
+            write!(f, " --> {}", self.file)?;
+            return self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n  = {help}"));
         }
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        writeln!(f, "{gutter} --> {}:{}:{}", self.file, self.line, self.column)?;
-        writeln!(f, "{gutter}  |")?;
-        writeln!(f, "{number}  | {}", self.source_line)?;
-        write!(f, "{gutter}  | {}{}", " ".repeat(self.caret), "^".repeat(self.width))?;
+        writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(f, "{gutter} |")?;
+        writeln!(f, "{number} | {}", self.source_line)?;
+        write!(f, "{gutter} | {}{}", " ".repeat(self.caret), "^".repeat(self.width))?;
         self.help.as_ref().map_or(Ok(()), |help| write!(f, " {help}"))
     }
 }
@@ -143,6 +143,18 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.show(f, "warning")
     }
+}
+
+/// Without what a terminal would act on: a policy's own names are in the messages.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        shown
+    })
 }
 
 /// The name nearest to `wrong`, where one is near enough that it may have been meant.

@@ -7,8 +7,8 @@ use opsgate_tools::scope::{Scope, ScopeKind};
 use opsgate_tools::tool::Class;
 use serde::Serialize;
 
+use super::call::Call;
 use super::compile::{Core, Who, bit};
-use super::decide::Call;
 use super::decision::{Decision, Denial, Facts, Requirement};
 use super::glob::Compare;
 use super::model::{Effect, Rule};
@@ -151,7 +151,8 @@ fn approvals(requirement: &Requirement) -> Vec<String> {
         needed.push("a second factor of each approver".to_owned());
     }
     if !requirement.require.is_empty() {
-        let names: Vec<&str> = super::decision::ChangePart::ALL.iter().filter(|(part, _)| requirement.require.contains(part)).map(|(_, name)| *name).collect();
+        let names: Vec<&str> =
+            super::decision::ChangePart::ALL.iter().filter(|(part, _)| requirement.require.contains(part)).map(|(_, name)| *name).collect();
         needed.push(format!("`change` with {}", names.join(", ")));
     }
     needed

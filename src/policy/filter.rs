@@ -64,7 +64,9 @@ impl CallPaths {
     /// Whether one of the rules that permitted the call covers the path; the defaults cover all.
     fn allowed(&self, covers: impl Fn(&CompiledRule) -> bool) -> bool {
         let names_paths = |rule: &CompiledRule| rule.kinds & bit(ScopeKind::Path) != 0;
-        self.allowing.as_ref().is_none_or(|rules| rules.iter().filter_map(|index| self.core.rule(*index)).any(|rule| !names_paths(rule) || covers(rule)))
+        self.allowing
+            .as_ref()
+            .is_none_or(|rules| rules.iter().filter_map(|index| self.core.rule(*index)).any(|rule| !names_paths(rule) || covers(rule)))
     }
 }
 
@@ -87,7 +89,10 @@ impl PathFilter for CallPaths {
         !self.denied(ScopeKind::Tree, &folded)
             && self.repositories.iter().all(|matched| {
                 !self.entries(matched).any(|entry| entry.hides_folder(&folded))
-                    && self.entries(matched).find_map(|entry| entry.source.paths.allow.as_ref()).is_none_or(|list| list.iter().any(|glob| glob.reaches_into(&path)))
+                    && self
+                        .entries(matched)
+                        .find_map(|entry| entry.source.paths.allow.as_ref())
+                        .is_none_or(|list| list.iter().any(|glob| glob.reaches_into(&path)))
             })
             && self.allowed(|rule| {
                 let globs = rule.rule.when.scopes.iter().filter(|(kind, _)| *kind == ScopeKind::Path).flat_map(|(_, globs)| globs);

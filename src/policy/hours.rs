@@ -93,7 +93,9 @@ mod tests {
 
     #[test]
     fn what_is_no_hours_is_an_error() {
-        for wrong in ["", "Mon-Fri", "Mon-Fry 08:00-18:00 UTC", "Mon 8-18 UTC", "Mon 18:00-08:00 UTC", "Mon 08:00-25:00 UTC", "Mon 08:00-18:00 Mars/Base"] {
+        for wrong in
+            ["", "Mon-Fri", "Mon-Fry 08:00-18:00 UTC", "Mon 8-18 UTC", "Mon 18:00-08:00 UTC", "Mon 08:00-25:00 UTC", "Mon 08:00-18:00 Mars/Base"]
+        {
             assert!(Hours::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -13,6 +13,7 @@
 //! - Of several `repositories` or `callers` globs the closest wins (a literal name, then the longer text before the first
 //!   wildcard, then more fixed characters, then fewer `**`), for each setting on its own; a denial in *any* of them stands.
 
+mod call;
 mod catalogue;
 mod compile;
 mod decide;
@@ -28,6 +29,7 @@ mod normalise;
 mod read;
 #[cfg(test)]
 mod tests;
+mod write;
 mod tools;
 mod yaml;
 
@@ -47,7 +49,8 @@ pub use diagnostics::{Finding, PolicyErrors, Warning};
 pub use explain::{Explanation, MatchedRule};
 pub use limits::{CallerRate, Limits, OverThen, Rate};
 pub use model::{
-    AuditLevel, AuditReads, AuditSettings, Budget, Command, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
+    AuditLevel, AuditReads, AuditSettings, Budget, Command, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings,
+    Settings,
 };
 pub use tools::{Explain, Whoami};
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
@@ -83,7 +86,8 @@ impl Policy {
         let too_large = || whole(format!("the policy is larger than {} KiB", yaml::MAX_BYTES / 1024), "write fewer rules with wider globs");
         // Bounded, so that a device or a huge file named by mistake does not fill the memory.
         let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(|error| whole(format!("the policy cannot be read: {error}"), "`OPSGATE_POLICY` names the file"))?;
+        let file =
+            std::fs::File::open(path).map_err(|error| whole(format!("the policy cannot be read: {error}"), "`OPSGATE_POLICY` names the file"))?;
         std::io::Read::read_to_end(&mut std::io::Read::take(file, yaml::MAX_BYTES as u64 + 1), &mut bytes)
             .map_err(|error| whole(format!("the policy cannot be read: {error}"), "`OPSGATE_POLICY` names the file"))?;
         if bytes.len() > yaml::MAX_BYTES {
@@ -97,7 +101,8 @@ impl Policy {
                 let line = before.matches('\n').count() + 1;
                 let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
                 let at = Pos { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX), length: 1 };
-                let finding = Finding::new(Source { name: &name, text: &text }, at, "the policy is not UTF-8 text", Some("save it as UTF-8".to_owned()));
+                let finding =
+                    Finding::new(Source { name: &name, text: &text }, at, "the policy is not UTF-8 text", Some("save it as UTF-8".to_owned()));
                 Err(PolicyErrors::new(vec![finding]))
             }
         }

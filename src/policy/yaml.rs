@@ -14,7 +14,7 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 /// The deepest nesting; the language itself needs six.
 const MAX_DEPTH: usize = 32;
 /// Enough for 10,000 rules.
-const MAX_NODES: usize = 200_000;
+const MAX_NODES: usize = 400_000;
 
 const QUOTE: &str = "put a glob that begins with `*` in quotes";
 

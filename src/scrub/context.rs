@@ -111,7 +111,7 @@ impl Key<'_> {
             return self.after_separator(self.skip_spaces(spaced + 1), Separator::Colon);
         }
         if let Some(at) = self.pair(closed) {
-            return self.after_separator(at, Separator::Colon);
+            return self.after_separator(at, Separator::Pair);
         }
         if self.is_flag() {
             return self.flag(closed, spaced);
@@ -250,12 +250,19 @@ impl Key<'_> {
         if self.opening(at).is_some() {
             return self.quoted(at);
         }
+        if let Some(inner) = self.rest(at).strip_prefix("%22") {
+            let len = inner.bytes().take(VALUE).take_while(|byte| !byte.is_ascii_whitespace()).count();
+            self.read.set(self.read.get() + len);
+            let len = inner.get(..len)?.find("%22").unwrap_or(len);
+            return self.accept(at + 3, at + 3 + len, Place::Quoted);
+        }
         let first = self.begins_line();
         let stops = match (separator, first) {
             (Separator::Tight, Line::First) => [b'"', b'\'', b'"', b'"', b'"', b'"', b'"'],
             _ => [b'"', b'\'', b',', b';', b'&', b')', b'}'],
         };
-        let mut end = self.bare_end(at, |byte| stops.contains(&byte) || matches!(byte, b'<' | b'`'));
+        let in_query = matches!(self.before().last(), Some(b'?' | b'&'));
+        let mut end = self.bare_end(at, |byte| stops.contains(&byte) || matches!(byte, b'<' | b'`') || (in_query && byte == b'#'));
         let value = self.text.get(at..end)?;
         if let Some(cut) = value.find("\\n").or_else(|| value.find("\\r")).or_else(|| value.find("\\\"")).or_else(|| value.find("\\u0026")).or_else(|| value.find("%26")) {
             end = at + cut;
@@ -274,6 +281,7 @@ impl Key<'_> {
         let place = match (separator, first) {
             _ if punctuated => Place::Loose,
             (Separator::Tight, Line::First | Line::Inside) if !matches!(next, Some(b')' | b'(' | b';')) || first == Line::Inside && next == Some(b';') => Place::Bare,
+            (Separator::Pair, _) => Place::Bare,
             (Separator::Equals | Separator::Colon, Line::First) if line_ends => Place::Bare,
             _ => Place::Loose,
         };
@@ -468,6 +476,8 @@ enum Separator {
     Equals,
     /// `key: value`
     Colon,
+    /// `name: key` and, after it, `value: value`
+    Pair,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -479,6 +489,18 @@ enum Line {
 /// The last character boundary at or before `at`.
 fn floor_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().take(4).find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// `IDENTIFIED BY 'x'`, as SQL sets passwords.
+pub(super) fn find_identified(text: &str, end: usize, read: &Cell<usize>, spans: &mut Vec<Span>) -> usize {
+    let rest = text.get(end..).unwrap_or_default();
+    let by = memchr::memchr(b'\'', rest.as_bytes().get(..48.min(rest.len())).unwrap_or_default()).filter(|at| rest.get(..*at).is_some_and(|between| between.to_ascii_lowercase().contains("by")));
+    let named = Sensitive { kind: "password", weight: Weight::Strong };
+    let key = Key { text, read, start: end, end, name: "password", named };
+    if let Some((from, to)) = by.and_then(|at| key.quoted(end + at)) {
+        spans.push(Span { start: from, end: to, kind: named.kind });
+    }
+    end
 }
 
 /// A hash in `crypt` format, to be guessed from offline.
@@ -521,6 +543,7 @@ pub(super) fn find_user(text: &str, end: usize, spans: &mut Vec<Span>) -> usize 
     if let Some((user, password)) = word.get(..len).and_then(|word| word.split_once(':'))
         && !user.is_empty()
         && !password.contains("//")
+        && !password.starts_with(':')
         && is_secret(Weight::Strong, password, Place::Bare)
     {
         let from = end + quote + user.len() + 1;

@@ -94,7 +94,7 @@ impl Walk<'_> {
             if named.is_none() && is_value_name(name) {
                 named = pair;
             }
-            if named.is_none() && name == "auth" {
+            if name == "auth" {
                 named = Some(Sensitive { kind: "docker_auth", weight: Weight::Weak });
             }
             self.value(value, named, depth + 1);
@@ -123,7 +123,6 @@ impl Walk<'_> {
         if let Some(named) = named
             && !matches!(named.weight, Weight::Authorization | Weight::Cookie)
             && is_secret(named.weight, text, Place::Leaf)
-            && !text.contains("-----BEGIN")
         {
             self.counts.add(named.kind);
             *text = mark(named.kind);

@@ -61,7 +61,7 @@ fn is_opaque(value: &str) -> bool {
 /// Whether the value consists of words, as names, sentences and paths do: pieces of letters
 /// (or short numbers) between separators.
 pub(super) fn is_wordy(value: &str) -> bool {
-    value.split(|c: char| matches!(c, '-' | '_' | '.' | '/' | ':' | ',' | ' ' | '=' | '+' | '\'' | '(' | ')' | '\t' | ';' | '!' | '?' | '*' | '`' | '"' | '<' | '>' | '\\' | '[' | ']' | '{' | '}' | '|')).all(is_word)
+    value.split(|c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '#' | '$' | '%' | '^' | '&' | '~') || matches!(c, ' ' | '\t')).all(is_word)
 }
 
 fn is_word(piece: &str) -> bool {
@@ -169,13 +169,12 @@ fn is_path(value: &str) -> bool {
 fn is_code(value: &str, place: Place) -> bool {
     match place {
         Place::Leaf => false,
-        Place::Quoted => value.contains("{}") || value.contains("${") || value.contains("{{") || value.contains("%s") || value.contains("%v") || value.contains("#{") || value.contains("\\(") || value.contains("$(") || is_interpolated(value),
+        Place::Quoted => value.contains("{}") || value.contains(":$") || value.contains("${") || value.contains("{{") || value.contains("%s") || value.contains("%v") || value.contains("#{") || value.contains("\\(") || value.contains("$(") || is_interpolated(value),
         Place::Bare | Place::Loose => {
             value.starts_with(['&', '*', '(', '[', '{', '<', '|', '!', '>'])
                 || value.contains("::")
                 || value.contains("->")
                 || value.contains("=>")
-                || value.contains("==")
                 || value.contains("()")
                 || value.contains("${")
                 || value.contains("$(")

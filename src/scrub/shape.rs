@@ -10,7 +10,7 @@
 //! | `v` | `a` and `_` | `d` | `0-9` |
 //! | `u` | `A-Z 0-9` | `l` | `a-z 0-9` |
 //! | `b` | `a` and `+ / =` | `B` | `b` and `_ -` |
-//! | `t` | `w` and `. ~ + / =` | `5` | `A-Z 2-7` |
+//! | `t` | `w` and `. ~ =` | `5` | `A-Z 2-7` |
 //! | `e` | any of `w` and `%` | `n` | `l` and `-` |
 
 /// Longest body of a class without an upper bound; longer ones are no credential.
@@ -37,12 +37,14 @@ pub(super) const fn in_class(class: u8, byte: u8) -> bool {
         b'u' => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
         b'l' => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
         b'n' => byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-',
+        b's' => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'),
+        b'L' => byte.is_ascii_lowercase(),
         b'h' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
         b'H' => byte.is_ascii_hexdigit(),
         b'd' => byte.is_ascii_digit(),
         b'b' => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='),
         b'B' => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-'),
-        b't' => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'='),
+        b't' => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'='),
         b'e' => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'%'),
         b'5' => matches!(byte, b'A'..=b'Z' | b'2'..=b'7'),
         _ => false,
@@ -96,7 +98,13 @@ impl Shape {
                 }
             }
         }
-        let goes_on = text.get(at).is_some_and(|byte| in_class(last, *byte) || byte.is_ascii_alphanumeric());
+        // The end of a sentence, or the next part of a path.
+        let ends = match text.get(at) {
+            Some(b'.') => !text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),
+            Some(b'/') => true,
+            _ => false,
+        };
+        let goes_on = !ends && text.get(at).is_some_and(|byte| in_class(last, *byte) || byte.is_ascii_alphanumeric());
         (!goes_on).then_some(at)
     }
 
@@ -126,7 +134,7 @@ pub(super) struct RunEnds {
 }
 
 /// All classes, each at its place in [`RunEnds`].
-const CLASSES: &[u8; 14] = b"awvulnhHdbBte5";
+const CLASSES: &[u8; 16] = b"awvulLsnhHdbBte5";
 
 impl RunEnds {
     /// Forgets the failed checks of the last run.

@@ -19,6 +19,8 @@ enum Announces {
     Hash,
     /// A line of `.pgpass`.
     Pgpass,
+    /// `IDENTIFIED BY '…'` in SQL.
+    Identified,
     /// `curl -u user:password`.
     User,
 }
@@ -46,6 +48,8 @@ const OTHERS: &[(&str, Announces)] = &[
     (":5432:", Announces::Pgpass),
     (" -u ", Announces::User),
     ("sig=", Announces::Key),
+    ("IDENTIFIED ", Announces::Identified),
+    ("identified ", Announces::Identified),
 ];
 
 struct Stems {
@@ -122,6 +126,7 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             }
             Announces::Uri => uri::find(text, start, end, spans),
             Announces::Block => pem::find(text, start, spans),
+            Announces::Identified => context::find_identified(text, end, &read, spans),
             Announces::Hash => context::find_hash(text, start, spans),
             Announces::Pgpass => context::find_pgpass(text, start, end, spans),
             Announces::User => context::find_user(text, end, spans),

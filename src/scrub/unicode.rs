@@ -14,7 +14,7 @@ pub(super) fn strip_hidden(text: &str) -> Option<String> {
     out.push_str(text.get(..first)?);
     let mut chars = text.get(first..)?.chars().peekable();
     let mut previous = out.chars().next_back();
-    let mut flag = false;
+    let mut flag = previous == Some('\u{1f3f4}');
     while let Some(c) = chars.next() {
         let next = chars.peek().copied();
         let keep = match c {

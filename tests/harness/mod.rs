@@ -40,10 +40,18 @@ impl Home {
 
     /// Every line of the log, in order.
     pub fn entries(&self) -> Vec<serde_json::Value> {
+        self.log_text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// As [`Home::entries`], while the gateway may be in the middle of a line.
+    pub fn entries_so_far(&self) -> Vec<serde_json::Value> {
+        self.log_text().lines().map_while(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn log_text(&self) -> String {
         let mut files: Vec<_> = std::fs::read_dir(self.audit()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect();
         files.sort();
-        let text: String = files.iter().map(|f| std::fs::read_to_string(f).unwrap()).collect();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        files.iter().map(|f| String::from_utf8_lossy(&std::fs::read(f).unwrap()).into_owned()).collect()
     }
 
     pub fn entries_of(&self, kind: &str) -> Vec<serde_json::Value> {

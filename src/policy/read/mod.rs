@@ -9,11 +9,11 @@ mod value;
 
 use super::catalogue::Catalogue;
 use super::diagnostics::{Finding, Pos, Source, Warning};
-use super::model::File;
+use super::model::{File, Language};
 use super::yaml::{Node, Value};
 
 /// The keys of a policy file.
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "version",
     "write_mode",
     "automation",
@@ -37,11 +37,24 @@ const KEYS: &[&str] = &[
     "profile",
 ];
 
-/// What this version reads and does not act on yet. A policy that says it gets the sentence as a warning, so that
-/// nobody relies on it. A line goes when its room is built.
-const NOT_YET: &[(&str, &str)] = &[
-    ("risk", "`risk` is read, but this version does not compute a risk"),
-    ("budgets", "`budgets` is read, but this version does not keep budgets"),
+/// A key, whether a file says there what this version does not act on, and the warning that it then gets.
+type NotYet = (&'static str, fn(&File) -> bool, &'static str);
+
+/// What this version reads and does not act on yet, so that nobody relies on it. A line goes when its room is built.
+const NOT_YET: &[NotYet] = &[
+    ("risk", |file| file.settings.risk.is_some(), "`risk` is read, but this version does not compute a risk"),
+    ("budgets", |file| file.settings.budgets.is_some(), "`budgets` is read, but this version does not keep budgets"),
+    ("language", |file| file.settings.language != Language::En, "this version speaks English only"),
+    (
+        "systems",
+        |file| file.systems.values().any(|system| !system.commands.is_empty()),
+        "`commands` is read, but this version has no tool that runs commands",
+    ),
+    (
+        "environments",
+        |file| file.environments.iter().any(|one| one.mfa || !one.require.is_empty()),
+        "`mfa` and `require` are asked of the approval, and this version cannot give one: such writes are refused",
+    ),
 ];
 
 /// Reads the tree of a policy, gathering what is wrong with it.
@@ -81,7 +94,11 @@ impl<'a> Reader<'a> {
         match fields.get("version").map(|node| (node.at, &node.value)) {
             Some((_, Value::Int(1))) => {}
             Some((at, _)) => self.error(at, "this is no version that opsgate reads", "write `version: 1`".to_owned()),
-            None => self.error(Pos { line: 1, column: 1, length: 1 }, "the policy does not say its `version`", "write `version: 1` on its first line".to_owned()),
+            None => self.error(
+                Pos { line: 1, column: 1, length: 1 },
+                "the policy does not say its `version`",
+                "write `version: 1` on its first line".to_owned(),
+            ),
         }
         file.write_mode = fields.get("write_mode").is_some_and(|node| self.switch(node, "write_mode"));
         file.automation = fields.get("automation").is_some_and(|node| self.switch(node, "automation"));
@@ -97,9 +114,9 @@ impl<'a> Reader<'a> {
         file.rules = fields.get("rules").map(|node| self.rules(node, &file)).unwrap_or_default();
         file.limits = fields.get("limits").map(|node| self.limits(node)).unwrap_or_default();
         file.settings = self.settings(&fields);
-        for (key, sentence) in NOT_YET {
-            if let Some(node) = fields.get(key) {
-                self.warn(node.at, *sentence, None);
+        for (key, says, sentence) in NOT_YET {
+            if let Some(key) = fields.key(key).filter(|_| says(&file)) {
+                self.warn(key.at, *sentence, None);
             }
         }
         file

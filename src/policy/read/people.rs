@@ -46,7 +46,11 @@ impl Reader<'_> {
             let mut members: Vec<String> = Vec::new();
             for member in self.texts(entry, "a group") {
                 if !people.contains_key(&member.value) {
-                    self.error(member.at, format!("there is no person `{}`", member.value), did_you_mean(&member.value, people.keys().map(String::as_str)));
+                    self.error(
+                        member.at,
+                        format!("there is no person `{}`", member.value),
+                        did_you_mean(&member.value, people.keys().map(String::as_str)),
+                    );
                 } else if members.contains(&member.value) {
                     self.error(member.at, format!("`{}` is in the group twice", member.value), "keep one".to_owned());
                 }
@@ -88,7 +92,11 @@ impl Reader<'_> {
         let Some((issuer, rest)) = name.value.split_once(':').filter(|(issuer, _)| ISSUERS.contains(issuer)) else {
             let written = name.value.split(':').next().unwrap_or_default();
             let names = ISSUERS.iter().copied();
-            self.error(name.at, format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value), did_you_mean(written, names));
+            self.error(
+                name.at,
+                format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value),
+                did_you_mean(written, names),
+            );
             return None;
         };
         if issuer == "jwt" && rest.split_once('|').is_none_or(|(issuer, _)| issuer.contains(['*', '?', '[', '{'])) {

@@ -15,6 +15,9 @@ use super::super::yaml::Node;
 use super::Reader;
 use super::rules::SCOPE_KEYS;
 
+/// One bit each in a call's set of environments.
+const MAX_ENVIRONMENTS: usize = 32;
+
 impl Reader<'_> {
     pub(super) fn systems(&mut self, node: &Node) -> BTreeMap<String, System> {
         let mut systems = BTreeMap::new();
@@ -134,6 +137,10 @@ impl Reader<'_> {
         const KEYS: &[&str] = &["aliases", "match", "approvals", "mfa", "require", "expires", "hours"];
         let mut environments: Vec<Environment> = Vec::new();
         for (name, entry) in self.entries(node, "`environments`") {
+            if environments.len() == MAX_ENVIRONMENTS {
+                self.error(name.at, format!("there are more than {MAX_ENVIRONMENTS} environments"), None);
+                break;
+            }
             let fields = self.fields(entry, "an environment", KEYS);
             let aliases = fields.get("aliases").map(|node| self.texts(node, "aliases")).unwrap_or_default();
             for alias in aliases.iter().chain([name]) {
@@ -144,9 +151,11 @@ impl Reader<'_> {
             }
             let mut targets = Vec::new();
             if let Some(node) = fields.get("match") {
-                let keys: Vec<&'static str> = SCOPE_KEYS.iter().map(|(key, _)| *key).collect();
+                // Not by path: the filter of a call's output asks about single paths, and its environment is settled by then.
+                let by = || SCOPE_KEYS.iter().filter(|(_, kind)| *kind != ScopeKind::Path);
+                let keys: Vec<&'static str> = by().map(|(key, _)| *key).collect();
                 let scopes = self.fields(node, "match", &keys);
-                for (key, kind) in SCOPE_KEYS {
+                for (key, kind) in by() {
                     if let Some(list) = scopes.get(key) {
                         targets.push((*kind, self.bare(list, key, Subject::Scope(*kind))));
                     }

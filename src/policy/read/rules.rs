@@ -47,7 +47,11 @@ impl Reader<'_> {
         for item in items {
             let Some(rule) = self.rule(item, file) else { continue };
             if let Some(first) = ids.insert(rule.id.clone(), rule.at) {
-                self.error(rule.at, format!("the rule id `{}` stands in line {} already", rule.id, first.line), "give each rule its own id".to_owned());
+                self.error(
+                    rule.at,
+                    format!("the rule id `{}` stands in line {} already", rule.id, first.line),
+                    "give each rule its own id".to_owned(),
+                );
             }
             if let Some(other) = bodies.insert(body(&rule), rule.id.clone()).filter(|other| *other != rule.id) {
                 self.error(rule.at, format!("the rule `{}` says what `{other}` says already", rule.id), "keep one".to_owned());
@@ -56,11 +60,12 @@ impl Reader<'_> {
         }
         for rule in &rules {
             let denied_alike = |other: &&Rule| other.effect == Effect::Deny && !other.shadow && when(&other.when) == when(&rule.when);
-            if rule.effect == Effect::Allow && bodies.contains_key(&format!("Deny {}", when(&rule.when))) {
-                if let Some(other) = rules.iter().find(denied_alike) {
-                    let message = format!("the rule `{}` can never take effect: `{}` denies all that it allows", rule.id, other.id);
-                    self.error(rule.at, message, "drop one of them".to_owned());
-                }
+            if rule.effect == Effect::Allow
+                && bodies.contains_key(&format!("Deny {}", when(&rule.when)))
+                && let Some(other) = rules.iter().find(denied_alike)
+            {
+                let message = format!("the rule `{}` can never take effect: `{}` denies all that it allows", rule.id, other.id);
+                self.error(rule.at, message, "drop one of them".to_owned());
             }
         }
         rules
@@ -92,7 +97,7 @@ impl Reader<'_> {
             }
         };
         let when = self.conditions(body, effect, file);
-        let approvals = fields.get("approvals").and_then(|node| self.rule_approvals(node, &file.groups));
+        let approvals = fields.get("approvals").and_then(|node| self.rule_approvals(node, file));
         if let Some(node) = fields.get("approvals") {
             self.approvals_make_sense(node.at, effect, &when);
         }
@@ -116,19 +121,22 @@ impl Reader<'_> {
 
     fn conditions(&mut self, node: &Node, effect: Effect, file: &File) -> Conditions {
         let word = if effect == Effect::Allow { "allow" } else { "deny" };
-        let keys: Vec<&'static str> = ["roles", "callers", "tools", "systems", "triggers", "environments"].into_iter().chain(SCOPE_KEYS.iter().map(|(key, _)| *key)).collect();
+        let keys: Vec<&'static str> =
+            ["roles", "callers", "tools", "systems", "triggers", "environments"].into_iter().chain(SCOPE_KEYS.iter().map(|(key, _)| *key)).collect();
         let before = self.errors.len();
         let fields = self.fields(node, word, &keys);
-        let mut when = Conditions::default();
-        when.roles = fields.get("roles").map(|node| self.texts(node, "roles"));
-        when.callers = fields.get("callers").map(|node| {
-            let names = self.texts(node, "callers");
-            names.iter().filter_map(|name| self.caller_name(name)).collect()
-        });
-        when.tools = fields.get("tools").map(|node| self.globs(node, "tools", Subject::Tool));
-        when.systems = fields.get("systems").map(|node| self.texts(node, "systems"));
-        when.triggers = fields.get("triggers").map(|node| self.items(node, "triggers").iter().filter_map(|item| self.word(item, "triggers", &Trigger::ALL)).collect());
-        when.environments = fields.get("environments").map(|node| self.texts(node, "environments"));
+        let mut when = Conditions {
+            roles: fields.get("roles").map(|node| self.texts(node, "roles")),
+            callers: fields.get("callers").map(|node| {
+                let names = self.texts(node, "callers");
+                names.iter().filter_map(|name| self.caller_name(name)).collect()
+            }),
+            tools: fields.get("tools").map(|node| self.globs(node, "tools", Subject::Tool)),
+            systems: fields.get("systems").map(|node| self.texts(node, "systems")),
+            triggers: fields.get("triggers").map(|node| self.triggers(node)),
+            environments: fields.get("environments").map(|node| self.texts(node, "environments")),
+            scopes: Vec::new(),
+        };
         for (key, kind) in SCOPE_KEYS {
             if let Some(node) = fields.get(key) {
                 let globs = self.globs(node, key, Subject::Scope(*kind));
@@ -146,6 +154,10 @@ impl Reader<'_> {
         when
     }
 
+    fn triggers(&mut self, node: &Node) -> Vec<Trigger> {
+        self.items(node, "triggers").iter().filter_map(|item| self.word(item, "triggers", &Trigger::ALL)).collect()
+    }
+
     fn names_exist(&mut self, when: &Conditions, effect: Effect, file: &File) {
         for role in when.roles.iter().flatten() {
             let roles = file.callers.iter().flat_map(|caller| &caller.roles).map(|role| role.value.as_str());
@@ -159,7 +171,11 @@ impl Reader<'_> {
             if !known.contains(&system.value.as_str()) {
                 self.error(system.at, format!("there is no system `{}`", system.value), did_you_mean(&system.value, known.iter().copied()));
             } else if !file.systems.contains_key(&system.value) {
-                self.warn(system.at, format!("the policy does not list the system `{}`, so all of it is refused", system.value), "list it under `systems`".to_owned());
+                self.warn(
+                    system.at,
+                    format!("the policy does not list the system `{}`, so all of it is refused", system.value),
+                    "list it under `systems`".to_owned(),
+                );
             }
         }
         for environment in when.environments.iter().flatten() {
@@ -175,7 +191,11 @@ impl Reader<'_> {
             }
             self.known_tool(tool);
             if effect == Effect::Allow && !tool.value.is_literal() && self.tools_of(&tool.value).any(|class| class == Class::Write) {
-                self.warn(tool.at, format!("`{}` allows writes that it does not name", tool.value.text()), "name each tool that may write".to_owned());
+                self.warn(
+                    tool.at,
+                    format!("`{}` allows writes that it does not name", tool.value.text()),
+                    "name each tool that may write".to_owned(),
+                );
             }
         }
         if let (Some(tools), Some(systems)) = (&when.tools, &when.systems) {

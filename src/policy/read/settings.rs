@@ -7,7 +7,8 @@ use super::super::decision::Quorum;
 use super::super::diagnostics::did_you_mean;
 use super::super::limits::{CallerRate, Limits, OverThen};
 use super::super::model::{
-    Approvals, AuditLevel, AuditReads, AuditSettings, Budget, Defaults, Deployment, Language, OnExposure, Pii, RiskSettings, ScrubSettings, Settings,
+    Approvals, AuditLevel, AuditReads, AuditSettings, Budget, Defaults, Deployment, File, Language, OnExposure, Pii, RiskSettings, RuleApprovals,
+    ScrubSettings, Settings,
 };
 use super::super::yaml::{Node, Value};
 use super::Reader;
@@ -82,12 +83,20 @@ impl Reader<'_> {
         Some(name.value)
     }
 
-    pub(super) fn rule_approvals(&mut self, node: &Node, groups: &BTreeMap<String, Vec<String>>) -> Option<super::super::model::RuleApprovals> {
-        use super::super::model::RuleApprovals;
-        match &node.value {
-            Value::List(_) => Some(RuleApprovals::Quorums(self.quorums(node, groups))),
-            _ => self.count(node, "approvals", 0..=MOST_APPROVALS).map(RuleApprovals::Count),
+    /// The `approvals` of a rule: a number in place of the default's, or a list of its own.
+    pub(super) fn rule_approvals(&mut self, node: &Node, file: &File) -> Option<RuleApprovals> {
+        if let Value::List(_) = &node.value {
+            return Some(RuleApprovals::Quorums(self.quorums(node, &file.groups)));
         }
+        let count = self.count(node, "approvals", 0..=MOST_APPROVALS)?;
+        if count > 0 && file.approvals.quorums.len() > 1 {
+            self.error(
+                node.at,
+                "`approvals.default` names several groups, so a number does not say whose approvals these are",
+                "write `[{group: …, count: …}]`".to_owned(),
+            );
+        }
+        Some(RuleApprovals::Count(count))
     }
 
     pub(super) fn limits(&mut self, node: &Node) -> Limits {
@@ -129,9 +138,10 @@ impl Reader<'_> {
         let burst = fields.get("burst").and_then(|node| self.count(node, "burst", 1..=1_000_000)).and_then(NonZeroU32::new);
         let over_then = fields.get("over_then").and_then(|node| {
             let text = self.text(node, "over_then")?;
-            let found = text.value.split_once(" for ").and_then(|(rate, lasts)| {
-                Some(OverThen { rate: quantity::rate(rate)?, lasts: quantity::duration(lasts)? })
-            });
+            let found = text
+                .value
+                .split_once(" for ")
+                .and_then(|(rate, lasts)| Some(OverThen { rate: quantity::rate(rate)?, lasts: quantity::duration(lasts)? }));
             if found.is_none() {
                 self.error(text.at, format!("`{}` is no rate for a time", text.value), "write `10/min for 5m`".to_owned());
             }
@@ -158,6 +168,11 @@ impl Reader<'_> {
         }
         settings.language = fields.get("language").and_then(|node| self.word(node, "language", &Language::ALL)).unwrap_or_default();
         settings.deployment = fields.get("profile").and_then(|node| self.word(node, "profile", &Deployment::ALL)).unwrap_or_default();
+        if let Some(node) = fields.get("callers").filter(|_| settings.deployment == Deployment::Production) {
+            for (name, _) in self.entries(node, "`callers`").into_iter().filter(|(name, _)| name.value.starts_with("anonymous:")) {
+                self.error(name.at, "`profile: production` refuses anonymous callers", None);
+            }
+        }
         settings.risk = fields.get("risk").map(|node| self.risk(node));
         settings.budgets = fields.get("budgets").map(|node| self.budgets(node));
         if let Some(node) = fields.get("same_user_writes") {

@@ -5,7 +5,7 @@ use crate::scrub::value::looks_random;
 
 pub(super) const RULES: &[Rule] = &[
     rule("supabase_access_token", "sbp_{h40}", &["sbp_{h40}"], &["sbp_{h12}"]),
-    rule("supabase_access_token", "sbp_{v4-10}_{h40}", &["sbp_oauth_{h40}"], &["sbp_oauth_{h12}"]),
+    rule("supabase_access_token", "sbp_{l4-10}_{h40}", &["sbp_oauth_{h40}"], &["sbp_oauth_{h12}"]),
     rule("supabase_secret_key", "sb_secret_{w20-64}", &["sb_secret_{w22}_{a8}"], &["sb_secret_name", "sb_publishable_{a22}_{a8}"]).checked(looks_random),
     rule("neon_api_key", "napi_{l60-70}", &["napi_{l64}"], &["napi_{l10}"]),
     rule("planetscale_password", "pscale_pw_{t32-64}", &["pscale_pw_{a43}"], &["pscale_pw_{a8}"]),
@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("databricks_token", "dapi{h32}-{d1}", &["dapi{h32}-2"], &["dapi{h12}-2"]),
     rule("databricks_oauth_secret", "dose{h32}", &["dose{h32}"], &["dose{h12}"]),
     rule("cockroach_api_key", "CCDB1_{a22}_{a40}", &["CCDB1_{a22}_{a40}"], &["CCDB1_{a12}"]),
-    rule("confluent_secret", "cflt{b58-64}", &["cflt{a60}"], &["cflt{a12}"]),
+    rule("confluent_secret", "cflt{s60}", &["cflt{a60}"], &["cflt{a12}"]),
     rule("clickhouse_cloud_secret", "4b1d{a38}", &["4b1d{a38}"], &["4b1d{h36}"]).checked(mixed_case),
     rule("aiven_token", "aivenv1{b30-}", &["aivenv1{a60}"], &["aivenv1beta1"]),
     rule("datadog_app_key", "ddapp_{a34}", &["ddapp_{a34}"], &["ddapp_{a10}"]),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::change;
 use super::path::RepoPath;
 use super::repository::{failed, live};
-use crate::error::ToolError;
+use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::OutputFilter;
 
 /// As many commits as one trace looks at; what is left then is told as the boundary.
@@ -38,7 +38,14 @@ struct Trace<'r> {
 }
 
 /// The origin of each of these lines (from 1) of the file at `path` in `commit`.
-pub(super) fn trace(repo: &Repository, commit: Oid, path: &str, lines: RangeInclusive<usize>, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<Origin>, ToolError> {
+pub(super) fn trace(
+    repo: &Repository,
+    commit: Oid,
+    path: &str,
+    lines: RangeInclusive<usize>,
+    filter: &OutputFilter,
+    cancel: &CancellationToken,
+) -> Result<Vec<Origin>, ToolError> {
     let pending: Lines = lines.enumerate().collect();
     let origins = vec![Origin { commit, boundary: true }; pending.len()];
     let mut trace = Trace { repo, filter, cancel, queue: BinaryHeap::new(), open: HashMap::new(), origins };
@@ -103,7 +110,10 @@ impl Trace<'_> {
             return Ok(Some((path.to_owned(), blob)));
         }
         let (old, new) = (parent.tree().map_err(failed)?, commit.tree().map_err(failed)?);
-        let changes = change::visible(self.repo, change::between_trees(self.repo, Some(&old), Some(&new), &RepoPath::root(), self.cancel)?, self.filter);
+        let changes = match change::between_trees(self.repo, Some(&old), Some(&new), &RepoPath::root(), self.cancel) {
+            Err(error) if error.kind == ToolErrorKind::TooLarge => return Ok(None),
+            changes => change::visible(self.repo, changes?, self.filter),
+        };
         let renamed = changes.into_iter().find(|change| change.path == path).and_then(|change| change.renamed_from);
         Ok(renamed.and_then(|from| blob_at(parent, &from).map(|blob| (from, blob))))
     }

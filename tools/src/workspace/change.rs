@@ -56,15 +56,20 @@ pub(super) fn visible(repo: &Repository, changes: Vec<Change>, filter: &OutputFi
 }
 
 /// The files at or below `within` that differ between two trees.
-pub(super) fn between_trees(repo: &Repository, old: Option<&Tree<'_>>, new: Option<&Tree<'_>>, within: &RepoPath, cancel: &CancellationToken) -> Result<Vec<Change>, ToolError> {
+pub(super) fn between_trees(
+    repo: &Repository,
+    old: Option<&Tree<'_>>,
+    new: Option<&Tree<'_>>,
+    within: &RepoPath,
+    cancel: &CancellationToken,
+) -> Result<Vec<Change>, ToolError> {
     let mut changes = Vec::new();
-    let _ = compare(repo, old, new, cancel, &mut |change| {
-        if within.covers(&change.path) {
-            changes.push(change);
-        }
+    let mut visit = |change| {
+        changes.push(change);
         bounded(&changes)?;
         Ok(ControlFlow::Continue(()))
-    })?;
+    };
+    let _ = Comparison { repo, cancel, within, visit: &mut visit }.trees(old, new, &RepoPath::root(), 0)?;
     Ok(changes)
 }
 
@@ -73,7 +78,10 @@ pub(super) fn between_trees(repo: &Repository, old: Option<&Tree<'_>>, new: Opti
 pub(super) fn from_diff(diff: &Diff<'_>, within: &RepoPath) -> Result<Vec<Change>, ToolError> {
     let mut changes = Vec::new();
     for delta in diff.deltas() {
-        let version = |file: git2::DiffFile<'_>| Version { id: Some(file.id()).filter(|id| file.is_valid_id() && !id.is_zero()), mode: u32::from(file.mode()).cast_signed() };
+        let version = |file: git2::DiffFile<'_>| Version {
+            id: Some(file.id()).filter(|id| file.is_valid_id() && !id.is_zero()),
+            mode: u32::from(file.mode()).cast_signed(),
+        };
         let (old, new) = (delta.old_file(), delta.new_file());
         let path = String::from_utf8_lossy(new.path_bytes().or(old.path_bytes()).unwrap_or_default()).into_owned();
         if within.covers(&path) && !has_git_internal(&path) {
@@ -105,13 +113,20 @@ fn bounded(changes: &[Change]) -> Result<(), ToolError> {
 type Visit<'v> = dyn FnMut(Change) -> Result<ControlFlow<()>, ToolError> + 'v;
 
 /// Visits every file that differs between two trees until told to stop. Trees of one id are not opened.
-pub(super) fn compare(repo: &Repository, old: Option<&Tree<'_>>, new: Option<&Tree<'_>>, cancel: &CancellationToken, visit: &mut Visit<'_>) -> Result<ControlFlow<()>, ToolError> {
-    Comparison { repo, cancel, visit }.trees(old, new, &RepoPath::root(), 0)
+pub(super) fn compare(
+    repo: &Repository,
+    old: Option<&Tree<'_>>,
+    new: Option<&Tree<'_>>,
+    cancel: &CancellationToken,
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>, ToolError> {
+    Comparison { repo, cancel, within: &RepoPath::root(), visit }.trees(old, new, &RepoPath::root(), 0)
 }
 
 struct Comparison<'c, 'v> {
     repo: &'c Repository,
     cancel: &'c CancellationToken,
+    within: &'c RepoPath,
     visit: &'c mut Visit<'v>,
 }
 
@@ -150,9 +165,13 @@ impl<'c> Comparison<'c, '_> {
             return Ok(ControlFlow::Continue(()));
         }
         let path = at.child(&name);
+        let (inside, on_the_way) = (self.within.covers(path.as_str()), path.covers(self.within.as_str()));
+        if !inside && !on_the_way {
+            return Ok(ControlFlow::Continue(()));
+        }
         let (old_tree, new_tree) = (self.tree(old)?, self.tree(new)?);
         let (old_file, new_file) = (file(old), file(new));
-        if old_file.is_some() || new_file.is_some() {
+        if inside && (old_file.is_some() || new_file.is_some()) {
             let change = Change { path: path.as_str().to_owned(), renamed_from: None, old: old_file, new: new_file };
             if (self.visit)(change)?.is_break() {
                 return Ok(ControlFlow::Break(()));

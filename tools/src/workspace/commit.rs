@@ -14,6 +14,10 @@ use super::repository::failed;
 use crate::error::ToolError;
 use crate::scope::OutputFilter;
 
+/// A longer name or subject, and a longer message, is shown from its start, in characters.
+const LONGEST_LINE: usize = 300;
+pub(super) const LONGEST_BODY: usize = 6000;
+
 // One commit.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CommitInfo {
@@ -27,17 +31,28 @@ pub(super) struct CommitInfo {
 }
 
 impl CommitInfo {
-    pub(super) fn of(commit: &Commit<'_>, body: bool) -> Self {
+    pub(super) fn of(commit: &Commit<'_>) -> Self {
         let author = commit.author();
-        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         Self {
             id: commit.id().to_string(),
-            author: lossy(author.name_bytes()),
-            email: lossy(author.email_bytes()),
+            author: clipped(author.name_bytes(), LONGEST_LINE),
+            email: clipped(author.email_bytes(), LONGEST_LINE),
             date: date(author.when()),
-            subject: lossy(commit.summary_bytes().unwrap_or_default()),
-            body: commit.body_bytes().map(lossy).filter(|text| body && !text.is_empty()),
+            subject: clipped(commit.summary_bytes().unwrap_or_default(), LONGEST_LINE),
+            body: commit.body_bytes().map(|text| clipped(text, LONGEST_BODY)).filter(|text| !text.is_empty()),
         }
+    }
+}
+
+/// Text of at most `most` characters, with a mark where more was there.
+pub(super) fn clipped(text: &[u8], most: usize) -> String {
+    // Four bytes hold any character; what lies beyond need not be decoded.
+    let near = text.get(..most.saturating_mul(4).saturating_add(4)).unwrap_or(text);
+    let text = String::from_utf8_lossy(near);
+    let text = text.trim();
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

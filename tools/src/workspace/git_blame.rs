@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::blame::{self, Origin};
-use super::commit::date;
+use super::commit::{clipped, date};
+use super::matches::line;
 use super::page::{Budget, Page, Paging};
 use super::path::{PathArg, RepoPath, quoted};
 use super::repository::{self, RevArg, blocking, failed};
@@ -120,7 +121,7 @@ fn annotate(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError>
     let mut current: Option<&Origin> = None;
     let mut next = (last < end).then_some(last + 1);
     for (number, origin) in (from..=last).zip(&origins) {
-        let text = lines.get(number - 1).map(|line| String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned()).unwrap_or_default();
+        let text = lines.get(number - 1).map(|text| line(text)).unwrap_or_default();
         let joins = current == Some(origin);
         if !budget.take(text.len() + 4 + if joins { 0 } else { 160 }) {
             next = Some(number);
@@ -140,9 +141,9 @@ fn group(repo: &Repository, origin: &Origin, start_line: usize, text: String) ->
     let author = commit.author();
     Ok(Group {
         commit: origin.commit.to_string(),
-        author: String::from_utf8_lossy(author.name_bytes()).into_owned(),
+        author: clipped(author.name_bytes(), 300),
         date: date(author.when()),
-        subject: String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned(),
+        subject: clipped(commit.summary_bytes().unwrap_or_default(), 300),
         start_line,
         lines: vec![text],
         boundary: origin.boundary.then_some(true),

@@ -14,7 +14,7 @@ use super::commit::{self, CommitInfo};
 use super::page::{self, Budget, Keyed, Page, Paging};
 use super::path::{PathArg, RepoPath, or_root, quoted};
 use super::repository::{self, RevArg, blocking, failed, live};
-use crate::error::ToolError;
+use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, ReadTool};
 
@@ -68,7 +68,8 @@ struct Logged {
 }
 
 impl ReadTool for GitLog {
-    const CARD: Card = super::card("workspace_git_log", "Git history", "List commits, newest first. For one commit's diff use workspace_git_show.", 0.1);
+    const CARD: Card =
+        super::card("workspace_git_log", "Git history", "List commits, newest first. For one commit's diff use workspace_git_show.", 0.1);
     type Args = Args;
     type Target = Target;
     type Output = Output;
@@ -78,7 +79,10 @@ impl ReadTool for GitLog {
         blocking(move || {
             let repo = repository::open(&workspace)?;
             let (path, rev) = (or_root(args.path.as_ref())?, repository::rev_or_head(&repo, args.rev.as_ref())?);
-            let (since, until) = (args.since.as_deref().map(|text| moment(text, false)).transpose()?, args.until.as_deref().map(|text| moment(text, true)).transpose()?);
+            let (since, until) = (
+                args.since.as_deref().map(|text| moment(text, false)).transpose()?,
+                args.until.as_deref().map(|text| moment(text, true)).transpose()?,
+            );
             let commit = repository::commit(&repo, &rev);
             let scopes = path_scope(repository::ref_scope(workspace.scope(), &rev), commit.as_ref().ok(), &path);
             let start = commit.map(|commit| commit.id());
@@ -119,7 +123,8 @@ fn moment(text: &str, last: bool) -> Result<i64, ToolError> {
 fn log(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let (repo, args) = (&target.repo, &target.args);
     let start = target.start.clone()?;
-    let question: [&dyn Keyed; 6] = [&"git_log", &start, &target.path.as_str(), &args.author.as_deref(), &args.since.as_deref(), &args.until.as_deref()];
+    let question: [&dyn Keyed; 6] =
+        [&"git_log", &start, &target.path.as_str(), &args.author.as_deref(), &args.since.as_deref(), &args.until.as_deref()];
     let paging = Paging::open(&question, args.cursor.as_deref())?;
     let mut walk = repo.revwalk().map_err(failed)?;
     walk.set_sorting(Sort::TIME).map_err(failed)?;
@@ -149,8 +154,11 @@ fn log(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
             continue;
         }
         let files = if args.files.unwrap_or(false) { Some(changed_files(repo, &commit, &target.path, filter, &target.cancel)?) } else { None };
-        let commit = CommitInfo::of(&commit, true);
-        let weight = 160 + commit.subject.len() + commit.body.as_ref().map_or(0, String::len) + files.iter().flatten().map(|name| name.len() + 3).sum::<usize>();
+        let commit = CommitInfo::of(&commit);
+        let weight = 160
+            + commit.subject.len()
+            + commit.body.as_ref().map_or(0, String::len)
+            + files.iter().flatten().map(|name| name.len() + 3).sum::<usize>();
         if !budget.take(weight) {
             next = Some(paging.cursor_to(at, 0));
             break;
@@ -184,9 +192,18 @@ fn touches(commit: &Commit<'_>, path: &RepoPath) -> Result<bool, ToolError> {
     Ok(true)
 }
 
-fn changed_files(repo: &Repository, commit: &Commit<'_>, within: &RepoPath, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<String>, ToolError> {
+fn changed_files(
+    repo: &Repository,
+    commit: &Commit<'_>,
+    within: &RepoPath,
+    filter: &OutputFilter,
+    cancel: &CancellationToken,
+) -> Result<Vec<String>, ToolError> {
     let (base, tree) = (commit::base(commit)?, commit.tree().map_err(failed)?);
-    let changes = change::visible(repo, change::between_trees(repo, base.as_ref(), Some(&tree), within, cancel)?, filter);
+    let changes = match change::between_trees(repo, base.as_ref(), Some(&tree), within, cancel) {
+        Err(error) if error.kind == ToolErrorKind::TooLarge => return Ok(vec!["… too many to name".to_owned()]),
+        changes => change::visible(repo, changes?, filter),
+    };
     let more = changes.len().saturating_sub(MOST_FILES);
     let mut names: Vec<String> = changes.iter().take(MOST_FILES).map(|change| format!("{} {}", change.status(), change.path)).collect();
     if more > 0 {

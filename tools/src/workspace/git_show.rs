@@ -56,7 +56,8 @@ pub(super) struct Output {
 }
 
 impl ReadTool for GitShow {
-    const CARD: Card = super::card("workspace_git_show", "Show a commit", "Show a commit or tag with its diff. For a file at a rev use workspace_read_file.", 0.1);
+    const CARD: Card =
+        super::card("workspace_git_show", "Show a commit", "Show a commit or tag with its diff. For a file at a rev use workspace_read_file.", 0.1);
     type Args = Args;
     type Target = Target;
     type Output = Output;
@@ -86,16 +87,14 @@ fn show(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let mut paging = Paging::open(&[&"git_show", &id, &target.path.as_str()], target.cursor.as_deref())?;
     let commit = repo.find_commit(id).map_err(failed)?;
     let (base, tree) = (commit::base(&commit)?, commit.tree().map_err(failed)?);
-    let all = change::between_trees(repo, base.as_ref(), Some(&tree), &RepoPath::root(), &target.cancel)?;
-    let touched = !all.is_empty();
-    let mut changes = change::visible(repo, all, filter);
-    if touched && changes.is_empty() {
+    let changes = change::between_trees(repo, base.as_ref(), Some(&tree), &target.path, &target.cancel)?;
+    let changes = change::visible(repo, changes, filter);
+    if changes.is_empty() && !commit::is_visible(repo, &commit, filter, &target.cancel)? {
         return Err(repository::unknown(&target.rev));
     }
-    changes.retain(|change| target.path.covers(&change.path) || change.renamed_from.as_ref().is_some_and(|from| target.path.covers(from)));
     let (files, next) = patch::page((repo, &target.workspace), &changes, true, &mut paging, filter, &target.cancel)?;
     Ok(Output {
-        commit: CommitInfo::of(&commit, true),
+        commit: CommitInfo::of(&commit),
         parents: commit.parent_ids().map(|id| id.to_string()).collect(),
         tag_message: target.tag,
         files,

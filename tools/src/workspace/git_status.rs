@@ -81,8 +81,17 @@ fn status(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let repo = &target.repo;
     let head = repo.head().ok().and_then(|head| head.target());
     let branch = repository::head_branch(repo);
-    let mut output =
-        Output { head: head.map(|id| id.to_string()), upstream: None, ahead: None, behind: None, staged: Vec::new(), unstaged: Vec::new(), untracked: Vec::new(), branch, page: Page::default() };
+    let mut output = Output {
+        head: head.map(|id| id.to_string()),
+        upstream: None,
+        ahead: None,
+        behind: None,
+        staged: Vec::new(),
+        unstaged: Vec::new(),
+        untracked: Vec::new(),
+        branch,
+        page: Page::default(),
+    };
     let tracked = output.branch.as_deref().and_then(|name| repo.find_branch(name, BranchType::Local).ok()).and_then(|branch| branch.upstream().ok());
     if let (Some(upstream), Some(head)) = (tracked, head) {
         distance(repo, &upstream, head, &mut output);
@@ -116,8 +125,13 @@ fn status(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     Ok(output)
 }
 
-const STAGED: &[(Status, char)] =
-    &[(Status::INDEX_NEW, 'A'), (Status::INDEX_MODIFIED, 'M'), (Status::INDEX_DELETED, 'D'), (Status::INDEX_RENAMED, 'R'), (Status::INDEX_TYPECHANGE, 'T')];
+const STAGED: &[(Status, char)] = &[
+    (Status::INDEX_NEW, 'A'),
+    (Status::INDEX_MODIFIED, 'M'),
+    (Status::INDEX_DELETED, 'D'),
+    (Status::INDEX_RENAMED, 'R'),
+    (Status::INDEX_TYPECHANGE, 'T'),
+];
 const UNSTAGED: &[(Status, char)] =
     &[(Status::CONFLICTED, 'U'), (Status::WT_MODIFIED, 'M'), (Status::WT_DELETED, 'D'), (Status::WT_RENAMED, 'R'), (Status::WT_TYPECHANGE, 'T')];
 
@@ -137,7 +151,8 @@ fn entries(repo: &Repository) -> Result<Vec<(String, Status)>, ToolError> {
     let mut options = StatusOptions::new();
     options.include_untracked(true).include_ignored(false).exclude_submodules(true).recurse_untracked_dirs(false).update_index(false);
     let statuses = repo.statuses(Some(&mut options)).map_err(failed)?;
-    let mut entries: Vec<(String, Status)> = statuses.iter().map(|entry| (String::from_utf8_lossy(entry.path_bytes()).into_owned(), entry.status())).collect();
+    let mut entries: Vec<(String, Status)> =
+        statuses.iter().map(|entry| (String::from_utf8_lossy(entry.path_bytes()).into_owned(), entry.status())).collect();
     entries.sort();
     Ok(entries)
 }
@@ -155,5 +170,6 @@ fn is_shown(target: &Target, filter: &OutputFilter, path: &str) -> bool {
 
 /// Whether the folder at `path` is reached through a link: libgit2 walks by path and might have been led astray.
 fn is_link_between(workspace: &Workspace, path: &str) -> bool {
-    RepoPath::parse(path).is_ok_and(|path| matches!(open::exactly(workspace.dir(), &path), Err(error) if error.kind == crate::error::ToolErrorKind::Moved))
+    RepoPath::parse(path)
+        .is_ok_and(|path| matches!(open::exactly(workspace.dir(), &path), Err(error) if error.kind == crate::error::ToolErrorKind::Moved))
 }

@@ -59,7 +59,8 @@ struct Entry {
 }
 
 impl ReadTool for ListDirectory {
-    const CARD: Card = super::card("workspace_list_directory", "List a folder", "List files and folders. To find text use workspace_search_code.", 0.1);
+    const CARD: Card =
+        super::card("workspace_list_directory", "List a folder", "List files and folders. To find text use workspace_search_code.", 0.1);
     type Args = Args;
     type Target = Target;
     type Output = Output;
@@ -92,7 +93,7 @@ fn list(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let (depth, ignored) = (args.depth.unwrap_or(1), args.ignored.unwrap_or(false));
     let shape = [u64::from(depth), u64::from(ignored), 0, 0];
     let mut paging = Paging::open(&[&"list_directory", &target.path.as_str(), &shape], args.cursor.as_deref())?;
-    let mut walk = Walk::new(&target.workspace, &dir, &target.path, filter, &target.cancel)?.to_depth(depth as usize).with_ignored(ignored);
+    let mut walk = Walk::new(&target.workspace, &dir, &target.path, filter, &target.cancel)?.down_to(depth as usize).with_ignored(ignored);
     let limit = page::limit(args.limit, 200, 1000);
     let mut budget = Budget::new(filter.output_bytes());
     let mut entries = Vec::new();

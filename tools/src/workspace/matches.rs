@@ -97,8 +97,10 @@ impl Sink for Collector<'_> {
     }
 }
 
-fn line(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+/// A line without its end, from its start where it is long.
+pub(super) fn line(bytes: &[u8]) -> String {
+    let near = bytes.get(..LONGEST_LINE * 4).unwrap_or(bytes);
+    let text = String::from_utf8_lossy(near);
     let text = text.trim_end_matches(['\n', '\r']);
     match text.char_indices().nth(LONGEST_LINE) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),

@@ -1,11 +1,13 @@
 //! The workspace: reading a local git repository, and the services of this machine.
 //!
-//! Paths are normalised once ([`path`]), opened beneath the root's handle without following a link unseen ([`open`]),
-//! and the handle that policy judged is the one that is read. Git is read by libgit2, off the async threads.
+//! Paths are normalised once (`path`), opened beneath the root's handle without following a link unseen (`open`), and
+//! the handle that policy judged is the one that is read. Git is read by libgit2, off the async threads; what it says
+//! of the work tree is names and ids alone, content comes through the handle.
 
 mod blame;
 mod change;
 mod commit;
+mod content;
 mod docker;
 mod git_blame;
 mod git_diff;

@@ -133,7 +133,11 @@ pub(super) fn locate(root: &Dir, asked: RepoPath) -> Located {
 /// As [`locate`], refusing any link on the way: for names that did not come from the caller.
 pub(super) fn exactly(root: &Dir, path: &RepoPath) -> Result<Found, ToolError> {
     let located = locate(root, path.clone());
-    if located.real == located.asked { located.found } else { Err(ToolError::new(ToolErrorKind::Moved, "a folder became a link while it was read; ask again")) }
+    if located.real == located.asked {
+        located.found
+    } else {
+        Err(ToolError::new(ToolErrorKind::Moved, "a folder became a link while it was read; ask again"))
+    }
 }
 
 /// The text of the link at `path`, none of whose folders is a link.

@@ -1,6 +1,6 @@
 //! Pairing a deleted file with an added one: the same content first, then much the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use git2::{Oid, Repository};
@@ -14,49 +14,68 @@ const LARGEST: usize = 256 << 10;
 /// In per cent of the larger file's lines, as git's own default.
 const ALIKE: usize = 50;
 
+/// Additions (by their place among the changes) and the deletions they come from, each used once.
+#[derive(Default)]
+struct Pairs {
+    sources: HashMap<usize, usize>,
+    used: HashSet<usize>,
+}
+
+impl Pairs {
+    fn add(&mut self, to: usize, from: usize) {
+        if !self.sources.contains_key(&to) && self.used.insert(from) {
+            self.sources.insert(to, from);
+        }
+    }
+}
+
 /// Turns a deletion and an addition into one rename, where both are there.
 pub(super) fn pair(repo: &Repository, changes: &mut Vec<Change>) {
     let (added, deleted) = (sides(changes, true), sides(changes, false));
     if added.is_empty() || deleted.is_empty() {
         return;
     }
-    let mut taken: HashMap<usize, usize> = HashMap::new();
-    let by_id: HashMap<Oid, usize> = deleted.iter().map(|(at, id)| (*id, *at)).collect();
+    let mut pairs = Pairs::default();
+    let mut by_id: HashMap<Oid, Vec<usize>> = HashMap::new();
+    for (at, id) in deleted.iter().rev() {
+        by_id.entry(*id).or_default().push(*at);
+    }
     for (at, id) in &added {
-        if let Some(from) = by_id.get(id).filter(|from| !taken.values().any(|used| used == *from)) {
-            taken.insert(*at, *from);
+        if let Some(from) = by_id.get_mut(id).and_then(Vec::pop) {
+            pairs.add(*at, from);
         }
     }
     if added.len() <= MOST_CANDIDATES && deleted.len() <= MOST_CANDIDATES {
-        pair_alike(repo, &added, &deleted, &mut taken);
+        pair_alike(repo, &added, &deleted, &mut pairs);
     }
-    apply(changes, &taken);
+    apply(changes, &pairs);
 }
 
 fn sides(changes: &[Change], added: bool) -> Vec<(usize, Oid)> {
     let side = |change: &Change| if added { change.new.filter(|_| change.old.is_none()) } else { change.old.filter(|_| change.new.is_none()) };
-    let regular = |(at, change)| side(change).filter(|version| version.mode & 0o170_000 == 0o100_000).and_then(|version| version.id).map(|id| (at, id));
+    let regular =
+        |(at, change)| side(change).filter(|version| version.mode & 0o170_000 == 0o100_000).and_then(|version| version.id).map(|id| (at, id));
     changes.iter().enumerate().filter_map(regular).collect()
 }
 
-fn pair_alike(repo: &Repository, added: &[(usize, Oid)], deleted: &[(usize, Oid)], taken: &mut HashMap<usize, usize>) {
-    let lines = |side: &[(usize, Oid)]| -> Vec<(usize, HashMap<u64, usize>)> { side.iter().filter_map(|(at, id)| Some((*at, fingerprint(repo, *id)?))).collect() };
+fn pair_alike(repo: &Repository, added: &[(usize, Oid)], deleted: &[(usize, Oid)], pairs: &mut Pairs) {
+    let lines = |side: &[(usize, Oid)]| -> Vec<(usize, HashMap<u64, usize>)> {
+        side.iter().filter_map(|(at, id)| Some((*at, fingerprint(repo, *id)?))).collect()
+    };
     let (added, deleted) = (lines(added), lines(deleted));
-    let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
+    let mut candidates: Vec<(usize, usize, usize)> = Vec::new();
     for (to, new) in &added {
         for (from, old) in &deleted {
             let larger = new.values().sum::<usize>().max(old.values().sum());
             let shared: usize = new.iter().map(|(line, count)| old.get(line).map_or(0, |other| *count.min(other))).sum();
             if larger > 0 && shared * 100 >= larger * ALIKE {
-                pairs.push((shared * 100 / larger, *to, *from));
+                candidates.push((shared * 100 / larger, *to, *from));
             }
         }
     }
-    pairs.sort_unstable_by(|a, b| b.cmp(a));
-    for (_, to, from) in pairs {
-        if !taken.contains_key(&to) && !taken.values().any(|used| *used == from) {
-            taken.insert(to, from);
-        }
+    candidates.sort_unstable_by(|a, b| b.cmp(a));
+    for (_, to, from) in candidates {
+        pairs.add(to, from);
     }
 }
 
@@ -73,9 +92,9 @@ fn fingerprint(repo: &Repository, id: Oid) -> Option<HashMap<u64, usize>> {
     Some(lines)
 }
 
-fn apply(changes: &mut Vec<Change>, taken: &HashMap<usize, usize>) {
+fn apply(changes: &mut Vec<Change>, pairs: &Pairs) {
     let sources: Vec<(usize, String, Option<super::change::Version>)> =
-        taken.iter().filter_map(|(to, from)| changes.get(*from).map(|source| (*to, source.path.clone(), source.old))).collect();
+        pairs.sources.iter().filter_map(|(to, from)| changes.get(*from).map(|source| (*to, source.path.clone(), source.old))).collect();
     for (to, path, old) in sources {
         if let Some(change) = changes.get_mut(to) {
             (change.renamed_from, change.old) = (Some(path), old);
@@ -84,6 +103,6 @@ fn apply(changes: &mut Vec<Change>, taken: &HashMap<usize, usize>) {
     let mut at = 0;
     changes.retain(|_| {
         at += 1;
-        !taken.values().any(|from| *from == at - 1)
+        !pairs.used.contains(&(at - 1))
     });
 }

@@ -8,10 +8,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use super::commit::{LONGEST_BODY, clipped};
 use super::path::quoted;
 use super::root::Workspace;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{ScopeKind, Scopes};
+
+/// A repository that borrows from more than this many others is refused.
+const MOST_OBJECT_DIRS: usize = 16;
 
 /// Opens the repository of a workspace.
 ///
@@ -25,12 +29,14 @@ pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
         return Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder was moved or replaced; connect again"));
     }
     let git_dir = git_dir(Path::new(workspace.root_path()))?;
-    let repo = Repository::open_bare(&git_dir).map_err(|error| unusable("the workspace's repository cannot be opened; is it readable for opsgate's user?").because(error))?;
-    for dir in [repo.path(), repo.commondir(), &repo.commondir().join("objects")] {
-        owned(dir, workspace.owner_uid())?;
+    let repo = Repository::open_bare(&git_dir)
+        .map_err(|error| unusable("the workspace's repository cannot be opened; is it readable for opsgate's user?").because(error))?;
+    for part in [repo.path(), repo.commondir()] {
+        owned(part, workspace.owner_uid())?;
     }
-    for borrowed in alternates(repo.commondir()) {
-        owned(&borrowed, workspace.owner_uid())?;
+    for objects in object_dirs(repo.commondir())? {
+        owned(&objects, workspace.owner_uid())?;
+        owned(&objects.join("pack"), workspace.owner_uid())?;
     }
     repo.set_workdir(Path::new(workspace.root_path()), false).map_err(failed)?;
     Ok(repo)
@@ -48,7 +54,11 @@ fn git_dir(root: &Path) -> Result<PathBuf, ToolError> {
     let text = std::fs::read_to_string(&dot_git).map_err(|error| unusable("the workspace's `.git` file cannot be read").because(error))?;
     let named = text.trim_end().strip_prefix("gitdir:").ok_or_else(|| unusable("the workspace's `.git` file names no git directory"))?;
     let git_dir = root.join(named.trim()).canonicalize().map_err(|error| unusable("the workspace's git directory is not there").because(error))?;
-    if knows(&git_dir, root, &dot_git) { Ok(git_dir) } else { Err(unusable("the workspace's `.git` file names a git directory that belongs to another work tree")) }
+    if knows(&git_dir, root, &dot_git) {
+        Ok(git_dir)
+    } else {
+        Err(unusable("the workspace's `.git` file names a git directory that belongs to another work tree"))
+    }
 }
 
 /// Whether a git directory outside of the work tree names that work tree as its own: a linked work tree by its
@@ -62,18 +72,27 @@ fn knows(git_dir: &Path, root: &Path, dot_git: &Path) -> bool {
     work_tree.ok().and_then(|path| git_dir.join(path).canonicalize().ok()).as_deref() == Some(root)
 }
 
-/// The object directories that this one borrows from.
-fn alternates(common_dir: &Path) -> Vec<PathBuf> {
-    let objects = common_dir.join("objects");
-    let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
-    listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| objects.join(line)).collect()
+/// The object directory and those it borrows from, directly and through others.
+fn object_dirs(common_dir: &Path) -> Result<Vec<PathBuf>, ToolError> {
+    let mut dirs = vec![common_dir.join("objects")];
+    let mut at = 0;
+    while let Some(dir) = dirs.get(at).cloned() {
+        at += 1;
+        let listed = std::fs::read_to_string(dir.join("info/alternates")).unwrap_or_default();
+        dirs.extend(listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| dir.join(line)));
+        if dirs.len() > MOST_OBJECT_DIRS {
+            return Err(unusable("the workspace's repository borrows objects from too many others"));
+        }
+    }
+    Ok(dirs)
 }
 
 fn owned(path: &Path, uid: u32) -> Result<(), ToolError> {
     match path.metadata() {
         Ok(meta) if meta.uid() != uid => Err(unusable("part of the workspace's git directory belongs to another user than the work tree")),
         Ok(_) => Ok(()),
-        Err(error) => Err(unusable("part of the workspace's git directory is not there").because(error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unusable("part of the workspace's git directory cannot be read").because(error)),
     }
 }
 
@@ -82,7 +101,6 @@ fn unusable(client: &str) -> ToolError {
 }
 
 /// A failure of libgit2 whose text the client must not see.
-#[allow(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
 pub(super) fn failed(error: git2::Error) -> ToolError {
     ToolError::new(ToolErrorKind::Upstream, "the repository could not be read; `git fsck` tells whether it is damaged").because(error)
 }
@@ -115,7 +133,11 @@ impl RevArg {
             && !raw.contains("..")
             && !raw.contains("^{/")
             && !raw.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, ':' | '\\' | '?' | '*' | '['));
-        if fits { Ok(Rev { name: raw.to_owned(), spec: raw.to_owned() }) } else { Err(ToolError::invalid(format!("{} is no revision; name a branch, a tag or a commit", quoted(raw)))) }
+        if fits {
+            Ok(Rev { name: raw.to_owned(), spec: raw.to_owned() })
+        } else {
+            Err(ToolError::invalid(format!("{} is no revision; name a branch, a tag or a commit", quoted(raw))))
+        }
     }
 }
 
@@ -138,7 +160,9 @@ pub(super) fn commit<'r>(repo: &'r Repository, rev: &Rev) -> Result<Commit<'r>, 
     let found = repo.revparse_single(&rev.spec).and_then(|object| object.peel_to_commit());
     found.map_err(|error| match error.code() {
         ErrorCode::Ambiguous => ToolError::invalid(format!("the revision {} is ambiguous; write more of the commit id", quoted(rev.as_str()))),
-        _ if repo.is_empty().unwrap_or(false) => ToolError::not_found("the repository has no commit yet"),
+        _ if rev.spec == "HEAD" && repo.head().is_err_and(|error| error.code() == ErrorCode::UnbornBranch) => {
+            ToolError::not_found("the branch has no commit yet")
+        }
         _ => unknown(rev),
     })
 }
@@ -146,7 +170,7 @@ pub(super) fn commit<'r>(repo: &'r Repository, rev: &Rev) -> Result<Commit<'r>, 
 /// The message of the annotated tag a revision names, where it names one.
 pub(super) fn tag_message(repo: &Repository, rev: &Rev) -> Option<String> {
     let object = repo.revparse_single(&rev.spec).ok()?;
-    Some(String::from_utf8_lossy(object.as_tag()?.message_bytes()?).trim().to_owned())
+    Some(clipped(object.as_tag()?.message_bytes()?, LONGEST_BODY))
 }
 
 /// What is said of a commit that is not there, and of one that is hidden.

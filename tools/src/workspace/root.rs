@@ -36,7 +36,11 @@ impl Workspace {
         }
         let top = start.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok()).ok_or_else(|| {
             let bare = start.join("HEAD").is_file() && start.join("objects").is_dir();
-            unavailable(if bare { "the workspace is a bare repository; name a work tree" } else { "the workspace is not in a git repository; run `git init` there or name another" })
+            unavailable(if bare {
+                "the workspace is a bare repository; name a work tree"
+            } else {
+                "the workspace is not in a git repository; run `git init` there or name another"
+            })
         })?;
         let name = top.to_str().ok_or_else(|| unavailable("the workspace's path is not UTF-8; rename it"))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -44,8 +48,7 @@ impl Workspace {
             .map(File::from)
             .map_err(|errno| unavailable("opsgate's user may not read the workspace; grant it read access").because(errno))?;
         let meta = handle.metadata().map_err(ToolError::internal)?;
-        let workspace =
-            Self { dir: Dir::from_std_file(handle), path: name.to_owned(), owner_uid: meta.uid(), identity: (meta.dev(), meta.ino()) };
+        let workspace = Self { dir: Dir::from_std_file(handle), path: name.to_owned(), owner_uid: meta.uid(), identity: (meta.dev(), meta.ino()) };
         repository::open(&workspace)?;
         Ok(workspace)
     }

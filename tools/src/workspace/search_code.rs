@@ -106,8 +106,11 @@ fn matcher(args: &Args) -> Result<RegexMatcher, ToolError> {
         .nest_limit(100)
         .build(&args.pattern)
         .map_err(|error| {
-            ToolError::invalid(format!("the pattern {} is no regular expression of one line, or too large; `literal: true` takes it as it stands", quoted(&args.pattern)))
-                .because(error)
+            ToolError::invalid(format!(
+                "the pattern {} is no regular expression of one line, or too large; `literal: true` takes it as it stands",
+                quoted(&args.pattern)
+            ))
+            .because(error)
         })
 }
 

@@ -88,7 +88,12 @@ pub(super) struct Service {
 }
 
 impl ReadTool for ServiceStatus {
-    const CARD: Card = super::card("workspace_service_status", "Service status", "State, uptime, memory and CPU of this machine's systemd units and containers.", 0.1);
+    const CARD: Card = super::card(
+        "workspace_service_status",
+        "Service status",
+        "State, uptime, memory and CPU of this machine's systemd units and containers.",
+        0.1,
+    );
     type Args = Args;
     type Target = Target;
     type Output = Output;
@@ -108,8 +113,9 @@ impl ReadTool for ServiceStatus {
             )
         };
         let (units, containers) = tokio::select! {
-            answers = both => answers,
+            biased;
             () = target.cancel.cancelled() => return Err(ToolError::new(ToolErrorKind::Cancelled, "the call was cancelled")),
+            answers = both => answers,
         };
         let (systemd, mut services) = split(units.unwrap_or(Err(Unreachable("it does not answer"))), "systemd");
         let (docker, containers) = split(containers.unwrap_or(Err(Unreachable("it does not answer"))), "docker");
@@ -144,7 +150,12 @@ fn split(answer: Result<Vec<Service>, Unreachable>, source: &'static str) -> (Av
     }
 }
 
-fn page_of(mut services: Vec<Service>, (systemd, docker): (Availability, Availability), target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
+fn page_of(
+    mut services: Vec<Service>,
+    (systemd, docker): (Availability, Availability),
+    target: &Target,
+    filter: &OutputFilter,
+) -> Result<Output, ToolError> {
     services.sort_by(|a, b| (a.source, &a.name).cmp(&(b.source, &b.name)));
     let mut paging = Paging::open(&[&"service_status", &target.name.as_deref()], target.cursor.as_deref())?;
     let (mut budget, limit) = (Budget::new(filter.output_bytes()), page::limit(target.limit, 100, 500));

@@ -96,7 +96,13 @@ struct Rules {
 impl<'a> Walk<'a> {
     /// Walks `dir`, which is at `path`, down to `depth` levels (1 is its own entries); `ignored` shows what
     /// `.gitignore` leaves out.
-    pub(super) fn new(workspace: &Workspace, dir: &Dir, path: &RepoPath, filter: &'a OutputFilter, cancel: &'a CancellationToken) -> Result<Self, ToolError> {
+    pub(super) fn new(
+        workspace: &Workspace,
+        dir: &Dir,
+        path: &RepoPath,
+        filter: &'a OutputFilter,
+        cancel: &'a CancellationToken,
+    ) -> Result<Self, ToolError> {
         let mut walk = Self { filter, cancel, depth: DEEPEST, ignored: false, rules: Vec::new(), levels: Vec::new() };
         walk.read_ancestors(workspace, path);
         let dir = dir.try_clone().map_err(ToolError::internal)?;
@@ -104,7 +110,7 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
-    pub(super) fn to_depth(mut self, depth: usize) -> Self {
+    pub(super) fn down_to(mut self, depth: usize) -> Self {
         self.depth = depth.clamp(1, DEEPEST);
         self
     }
@@ -132,10 +138,11 @@ impl<'a> Walk<'a> {
             if !shown {
                 continue;
             }
-            if kind == Kind::Folder && self.levels.len() < self.depth {
-                if let Some(dir) = open::entry_folder(&parent, &name) {
-                    self.enter(dir, path.clone())?;
-                }
+            if kind == Kind::Folder
+                && self.levels.len() < self.depth
+                && let Some(dir) = open::entry_folder(&parent, &name)
+            {
+                self.enter(dir, path.clone())?;
             }
             return Ok(Some(Entry { path, kind, parent, name }));
         }
@@ -176,10 +183,10 @@ impl<'a> Walk<'a> {
         }
         let mut folder = RepoPath::root();
         for part in path.parts() {
-            if let Ok(Found::Folder(dir)) = open::exactly(workspace.dir(), &folder) {
-                if let Some(file) = open::entry_file(&dir, ".gitignore".as_ref()) {
-                    self.read_rules(&folder, &file);
-                }
+            if let Ok(Found::Folder(dir)) = open::exactly(workspace.dir(), &folder)
+                && let Some(file) = open::entry_file(&dir, ".gitignore".as_ref())
+            {
+                self.read_rules(&folder, &file);
             }
             folder = folder.child(part);
         }
@@ -199,7 +206,11 @@ impl<'a> Walk<'a> {
 
     fn is_ignored(&self, path: &RepoPath, is_folder: bool) -> bool {
         for rules in self.rules.iter().rev() {
-            let below = if rules.folder.is_root() { Some(path.as_str()) } else { path.as_str().strip_prefix(rules.folder.as_str()).and_then(|rest| rest.strip_prefix('/')) };
+            let below = if rules.folder.is_root() {
+                Some(path.as_str())
+            } else {
+                path.as_str().strip_prefix(rules.folder.as_str()).and_then(|rest| rest.strip_prefix('/'))
+            };
             let Some(below) = below else { continue };
             let matched = rules.globs.matched(below, is_folder);
             if !matched.is_none() {

@@ -23,7 +23,12 @@ async fn a_file_says_what_it_is() {
 #[tokio::test]
 async fn languages_come_from_name_or_first_line() {
     let fixture = Fixture::new();
-    let table = [("Dockerfile", "", "dockerfile"), ("a.YML", "", "yaml"), ("run", "#!/usr/bin/env -S python3.12 -u\n", "python"), ("go", "#!/bin/sh -e\n", "shell")];
+    let table = [
+        ("Dockerfile", "", "dockerfile"),
+        ("a.YML", "", "yaml"),
+        ("run", "#!/usr/bin/env -S python3.12 -u\n", "python"),
+        ("go", "#!/bin/sh -e\n", "shell"),
+    ];
     for (path, content, language) in table {
         fixture.write(path, content);
         assert_eq!(fixture.ok(READ, json!({"path": path})).await["language"], language, "{path}");

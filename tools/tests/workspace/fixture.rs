@@ -119,8 +119,12 @@ impl Fixture {
 
     pub(crate) async fn prepare(&self, tool: &str, args: Value) -> Result<Prepared, ToolError> {
         let cx = CallContext { caller: "local:uid=1000".into(), workspace: Some(self.workspace()), cancel: self.cancel.clone() };
+        self.prepare_in(&cx, tool, args).await
+    }
+
+    async fn prepare_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Prepared, ToolError> {
         let args: Map<String, Value> = serde_json::from_value(args).unwrap();
-        self.tools.find(tool).unwrap().prepare(args, digest(), &cx).await
+        self.tools.find(tool).unwrap().prepare(args, digest(), cx).await
     }
 
     pub(crate) async fn run(&self, prepared: Prepared) -> Result<Value, ToolError> {
@@ -141,6 +145,11 @@ impl Fixture {
             return Err(ToolError::new(ToolErrorKind::OutOfBounds, "denied by policy"));
         }
         self.run(prepared).await
+    }
+
+    /// A call on another workspace.
+    pub(crate) async fn call_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Value, ToolError> {
+        self.run(self.prepare_in(cx, tool, args).await?).await
     }
 
     pub(crate) async fn ok(&self, tool: &str, args: Value) -> Value {

@@ -1,0 +1,443 @@
+//! Makes `audit/vectors/`: logs, good and tampered, and the table of what a validator must find in each.
+//!
+//! It builds lines, trees and signatures by itself and uses nothing of the crate, so that the vectors hold the format still.
+//!
+//!     cargo run -p opsgate-audit --example make_vectors -- audit/vectors
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "makes test data")]
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use sha2::{Digest as _, Sha256};
+
+const ORIGIN: &str = "opsgate/vectors";
+const SEGMENT: &str = "00000001.jsonl";
+/// One line each of `expect.tsv`: folder, exit code, codes, options.
+const TABLE_HEAD: &str = "# folder\texit\tcodes\toptions";
+
+pub struct Vector {
+    pub name: &'static str,
+    pub codes: &'static [&'static str],
+    pub options: String,
+    pub files: Vec<(&'static str, Vec<u8>)>,
+}
+
+fn main() {
+    let folder = std::env::args().nth(1).expect("the folder to write to");
+    for (path, bytes) in files(&vectors()) {
+        let path = Path::new(&folder).join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// All files, by their paths in the folder.
+pub fn files(vectors: &[Vector]) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut table = vec![TABLE_HEAD.to_owned()];
+    for vector in vectors {
+        let exit = u8::from(!vector.codes.is_empty());
+        table.push(format!("{}\t{exit}\t{}\t{}", vector.name, vector.codes.join(","), vector.options).trim_end().to_owned());
+        files.extend(vector.files.iter().map(|(name, bytes)| (format!("{}/{name}", vector.name), bytes.clone())));
+    }
+    files.push(("expect.tsv".to_owned(), (table.join("\n") + "\n").into_bytes()));
+    files
+}
+
+/// A log under construction, every field of which can be made wrong.
+#[derive(Clone)]
+struct Log {
+    origin: String,
+    key: SigningKey,
+    boot: u8,
+    mono: u64,
+    lines: Vec<Vec<u8>>,
+    hashes: Vec<[u8; 32]>,
+    notes: Vec<String>,
+    last: [u8; 32],
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
+}
+
+/// Keys and nonces are hashes of their names: the same in every run, and nobody's secret.
+fn named(name: &str) -> [u8; 32] {
+    sha256(&[b"opsgate-audit vectors: ", name.as_bytes()])
+}
+
+fn key(name: &str) -> SigningKey {
+    SigningKey::from_bytes(&named(name))
+}
+
+/// RFC 6962 §2.1, as it is written there.
+fn root(hashes: &[[u8; 32]]) -> [u8; 32] {
+    match hashes {
+        [] => sha256(&[]),
+        [leaf] => sha256(&[&[0], leaf]),
+        _ => {
+            let split = hashes.len().next_power_of_two() / 2;
+            sha256(&[&[1], &root(&hashes[..split]), &root(&hashes[split..])])
+        }
+    }
+}
+
+fn note(origin: &str, size: usize, root: &[u8; 32], key: &SigningKey) -> String {
+    let text = format!("{origin}\n{size}\n{}\n", STANDARD.encode(root));
+    let public = key.verifying_key().to_bytes();
+    let mut blob = sha256(&[origin.as_bytes(), b"\n\x01", &public])[..4].to_vec();
+    blob.extend(key.sign(text.as_bytes()).to_bytes());
+    format!("{text}\n\u{2014} {origin} {}\n", STANDARD.encode(blob))
+}
+
+impl Log {
+    fn empty(origin: &str, key_name: &str) -> Self {
+        let (lines, hashes, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { origin: origin.into(), key: key(key_name), boot: 1, mono: 0, lines, hashes, notes, last: [0; 32] }
+    }
+
+    /// With its genesis, signed.
+    fn begun(origin: &str, key_name: &str, nonce_name: &str) -> Self {
+        let mut log = Self::empty(origin, key_name);
+        let (public, nonce) = (log.key.verifying_key().to_bytes(), named(nonce_name));
+        log.last = sha256(&[b"opsgate-audit/v1/genesis\n", origin.as_bytes(), b"\n", &public, &nonce]);
+        log.entry("genesis", None, &format!(r#"{{"nonce":"{}","public_key":"{}"}}"#, hex(&nonce), hex(&public))).signed()
+    }
+
+    /// What stands before `,"entry_hash":`.
+    fn body(&self, seq: usize, kind: &str, call: Option<u8>, data: &str) -> String {
+        let ids = call.map_or_else(String::new, |call| {
+            format!(r#","request_id":"019b7a00-0000-7000-8000-{call:012x}","correlation_id":"{:032x}""#, u128::from(call) + 0xabc)
+        });
+        format!(
+            r#"{{"v":1,"log":"{}","seq":{seq},"prev_hash":"{}","ts":"2026-01-02T03:04:{:02}.{:06}Z","boot":"{:08x}-0000-4000-8000-000000000000","mono_ns":{},"type":"{kind}"{ids},"data":{data}"#,
+            self.origin,
+            hex(&self.last),
+            self.lines.len() % 60,
+            self.mono % 1_000_000,
+            self.boot,
+            self.mono
+        )
+    }
+
+    fn push(&mut self, body: Vec<u8>) {
+        let hash = sha256(&[b"opsgate-audit/v1/entry\n", &body]);
+        let mut line = body;
+        line.extend(format!(r#","entry_hash":"{}"}}"#, hex(&hash)).into_bytes());
+        self.lines.push(line);
+        self.hashes.push(hash);
+        self.last = hash;
+        self.mono += 1_500_123;
+    }
+
+    fn entry(mut self, kind: &str, call: Option<u8>, data: &str) -> Self {
+        let body = self.body(self.lines.len(), kind, call, data);
+        self.push(body.into_bytes());
+        self
+    }
+
+    /// A whole call.
+    fn call(self, call: u8, outcome: &str) -> Self {
+        self.entry("call.intent", Some(call), r#"{"args_digest":"00","caller":{"id":"local:uid=1000"},"tool":"repo_read"}"#).entry(
+            "call.outcome",
+            Some(call),
+            &format!(r#"{{"bytes":512,"outcome":"{outcome}"}}"#),
+        )
+    }
+
+    fn signed(mut self) -> Self {
+        self.notes.push(note(&self.origin, self.hashes.len(), &root(&self.hashes), &self.key));
+        self
+    }
+
+    fn restarted(mut self) -> Self {
+        self.boot += 1;
+        self.mono = 0;
+        self
+    }
+
+    fn segment(&self) -> Vec<u8> {
+        self.lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect()
+    }
+
+    fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
+        vec![(SEGMENT, self.segment()), ("checkpoints", self.notes.concat().into_bytes())]
+    }
+
+    fn receipt(&self, seq: usize) -> String {
+        format!("{{\"origin\":\"{}\",\"seq\":{seq},\"entry_hash\":\"{}\"}}\n", self.origin, hex(&self.hashes[seq]))
+    }
+
+    fn public(&self) -> String {
+        hex(&self.key.verifying_key().to_bytes())
+    }
+
+    /// All entries again with line `index` changed and every hash after it made right.
+    fn rewritten(&self, index: usize, from: &str, to: &str) -> Self {
+        let mut log = Self { lines: Vec::new(), hashes: Vec::new(), ..self.clone() };
+        for (at, line) in self.lines.iter().enumerate() {
+            let line = String::from_utf8(line.clone()).unwrap();
+            let mut body = line[..line.len() - r#","entry_hash":""}"#.len() - 64].to_owned();
+            if at == index {
+                assert!(body.contains(from));
+                body = body.replacen(from, to, 1);
+            }
+            if at > 0 {
+                let start = body.find(r#""prev_hash":""#).unwrap() + r#""prev_hash":""#.len();
+                body.replace_range(start..start + 64, &hex(&log.last));
+            }
+            log.push(body.into_bytes());
+        }
+        log
+    }
+
+    /// With checkpoints of the same sizes, by another key.
+    fn resigned(&self, key: &SigningKey) -> Self {
+        let notes = self.notes.iter().map(|old| old.lines().nth(1).unwrap().parse().unwrap()).map(|size| note(&self.origin, size, &root(&self.hashes[..size]), key));
+        Self { notes: notes.collect(), ..self.clone() }
+    }
+}
+
+/// Ten entries of two runs under four checkpoints.
+fn base() -> Log {
+    Log::begun(ORIGIN, "key", "nonce")
+        .entry("policy.loaded", None, r#"{"sha256":"5f"}"#)
+        .call(1, "ok")
+        .signed()
+        .entry("call.refused", Some(2), r#"{"code":"policy_denied","reason":"no rule allows it","tool":"repo_delete"}"#)
+        .call(3, "indeterminate")
+        .signed()
+        .restarted()
+        .entry("policy.loaded", None, r#"{"sha256":"60"}"#)
+        .call(4, "error")
+        .signed()
+}
+
+/// The base and one more line that no checkpoint covers, as bytes before the hash.
+fn with_line(change: impl Fn(String) -> Vec<u8>) -> Log {
+    let mut log = base();
+    let body = log.body(log.lines.len(), "policy.loaded", None, r#"{"a":"A","n":1}"#);
+    log.push(change(body));
+    log
+}
+
+fn with_data(data: &str) -> Log {
+    with_line(|body| body.replace(r#"{"a":"A","n":1}"#, data).into_bytes())
+}
+
+fn vector(name: &'static str, codes: &'static [&'static str], log: &Log) -> Vector {
+    Vector { name, codes, options: String::new(), files: log.files() }
+}
+
+fn edited(name: &'static str, codes: &'static [&'static str], edit: impl FnOnce(&mut Log)) -> Vector {
+    let mut log = base();
+    edit(&mut log);
+    vector(name, codes, &log)
+}
+
+fn raw(name: &'static str, codes: &'static [&'static str], log: &Log, edit: impl FnOnce(&mut Vec<u8>)) -> Vector {
+    let mut files = log.files();
+    edit(&mut files[0].1);
+    Vector { name, codes, options: String::new(), files }
+}
+
+fn flipped(name: &'static str, codes: &'static [&'static str], line: usize, before: &str) -> Vector {
+    edited(name, codes, |log| {
+        let at = String::from_utf8(log.lines[line].clone()).unwrap().find(before).unwrap() + before.len();
+        log.lines[line][at] ^= 1;
+    })
+}
+
+pub fn vectors() -> Vec<Vector> {
+    [good(), changed(), rewritten(), checkpoints(), shapes(), pairs()].into_iter().flatten().collect()
+}
+
+fn good() -> Vec<Vector> {
+    // The emoji is two units from 0xd800 on in UTF-16 and so comes before U+FB33.
+    let unusual = r#"{"":{},"\n":[[],null,true,false],"1":"\u000f\b\"\\","€":-9007199254740992,"😀":"\u001f","LAST":0}"#.replace("LAST", "\u{fb33}");
+    let injected = r#"{"entry_hash":"00","prev_hash":"\",\"entry_hash\":\"00\"}\n{\"v\":1","seq":9}"#;
+    let anchored = base();
+    let mut files = anchored.files();
+    files.push(("receipts", (anchored.receipt(3) + &anchored.receipt(9)).into_bytes()));
+    vec![
+        vector("good", &[], &base()),
+        Vector { name: "good-known-key", codes: &[], options: format!("--key {}", base().public()), files: base().files() },
+        Vector { name: "good-anchored", codes: &[], options: "--receipts {}/receipts --require-anchor".into(), files },
+        vector("good-unusual-data", &[], &base().entry("clock.jump", None, &unusual).signed()),
+        vector("good-approval", &[], &base().entry("approval.granted", Some(9), "{}").entry("log.recovered", None, "{}").signed()),
+        vector("good-injected-text", &[], &base().entry("call.refused", Some(9), injected).signed()),
+    ]
+}
+
+/// Attacks 1 to 5, 11, 12, 15, 16: whoever changes the file without making the hashes right.
+fn changed() -> Vec<Vector> {
+    let other = Log::begun("opsgate/other", "key", "nonce").call(1, "ok").call(2, "ok");
+    let twin = Log::begun(ORIGIN, "key", "another nonce").entry("policy.loaded", None, r#"{"sha256":"5f"}"#).call(1, "ok").call(2, "ok");
+    vec![
+        flipped("flip-data", &["entry_hash", "checkpoint_root"], 4, r#""reason":"no"#),
+        flipped("flip-hash", &["entry_hash", "prev_hash"], 4, r#""entry_hash":""#),
+        flipped("flip-prev-hash", &["entry_hash", "prev_hash", "checkpoint_root"], 4, r#""prev_hash":""#),
+        flipped("flip-time", &["entry_hash", "checkpoint_root"], 4, r#""ts":"2026-01-0"#),
+        flipped("flip-punctuation", &["malformed", "checkpoint_root", "outcome_without_intent"], 5, r#""v":1"#),
+        edited("delete-first", &["genesis", "checkpoint_root", "truncated"], |log| drop(log.lines.remove(0))),
+        edited("delete-middle", &["seq", "prev_hash", "checkpoint_root", "truncated"], |log| drop(log.lines.remove(4))),
+        edited("delete-last", &["truncated", "intent_without_outcome"], |log| drop(log.lines.pop())),
+        edited("delete-all", &["truncated"], |log| log.lines.clear()),
+        raw("truncate-in-line", &["torn_line", "truncated", "intent_without_outcome"], &base(), |bytes| bytes.truncate(bytes.len() - 1500)),
+        raw("truncate-line-end", &["torn_line", "truncated", "intent_without_outcome"], &base(), |bytes| bytes.truncate(bytes.len() - 1)),
+        edited("insert", &["seq", "prev_hash", "checkpoint_root", "uncovered"], |log| {
+            let before = Log { lines: log.lines[..4].to_vec(), last: log.hashes[3], boot: 1, mono: 6_000_492, ..log.clone() };
+            let inserted = before.entry("call.refused", Some(8), r#"{"tool":"never_asked"}"#).lines[4].clone();
+            log.lines.insert(4, inserted);
+        }),
+        edited("reorder", &["seq", "prev_hash", "monotonic", "outcome_without_intent", "intent_without_outcome", "checkpoint_root"], |log| log.lines.swap(5, 6)),
+        edited("duplicate", &["seq", "prev_hash", "checkpoint_root", "outcome_without_intent", "uncovered"], |log| log.lines.insert(4, log.lines[3].clone())),
+        edited("fork", &["seq", "prev_hash", "uncovered"], |log| {
+            let before = Log { lines: log.lines[..9].to_vec(), last: log.hashes[8], ..log.clone() };
+            let second = before.entry("policy.loaded", None, r#"{"sha256":"61"}"#).lines[9].clone();
+            log.lines.push(second);
+        }),
+        edited("splice-other-log", &["other_log", "prev_hash", "outcome_without_intent", "checkpoint_root"], |log| log.lines[4].clone_from(&other.lines[4])),
+        edited("splice-same-name", &["prev_hash", "checkpoint_root"], |log| log.lines[1].clone_from(&twin.lines[1])),
+        Vector {
+            name: "segment-missing",
+            codes: &["segment", "genesis", "checkpoint_root", "truncated"],
+            options: String::new(),
+            files: vec![("00000002.jsonl", base().segment().split_inclusive(|byte| *byte == b'\n').skip(4).flatten().copied().collect()), ("checkpoints", base().notes.concat().into_bytes())],
+        },
+        Vector {
+            name: "segment-misnamed",
+            codes: &["segment", "truncated"],
+            options: String::new(),
+            files: vec![("log.jsonl", base().segment()), ("checkpoints", base().notes.concat().into_bytes())],
+        },
+        vector("clock-back", &["monotonic"], &{
+            let mut log = base();
+            log.mono = 5;
+            log.entry("policy.loaded", None, "{}").signed()
+        }),
+        vector("run-reused", &["boot_reused"], &{
+            let mut log = base();
+            (log.boot, log.mono) = (1, 99_000_000);
+            log.entry("policy.loaded", None, "{}").signed()
+        }),
+    ]
+}
+
+/// Attacks 6 to 8: whoever makes every hash right.
+fn rewritten() -> Vec<Vector> {
+    let honest = base();
+    let softened = honest.rewritten(4, "no rule allows it", "no rule allowed it");
+    let thief = key("attacker");
+    let mut own = Log::begun(ORIGIN, "attacker", "nonce").entry("policy.loaded", None, r#"{"sha256":"5f"}"#).call(1, "ok").signed();
+    own = own.entry("policy.loaded", None, "{}").signed();
+    let anchored = |name, codes, log: &Log| {
+        let mut files = log.files();
+        files.push(("receipts", (honest.receipt(4) + &honest.receipt(9)).into_bytes()));
+        Vector { name, codes, options: "--receipts {}/receipts".into(), files }
+    };
+    let rolled_back = Log { lines: honest.lines[..7].to_vec(), notes: honest.notes[..3].to_vec(), ..honest.clone() };
+    vec![
+        vector("rewrite-old-checkpoints", &["checkpoint_root"], &softened),
+        vector("rewrite-other-key", &["checkpoint_key"], &softened.resigned(&thief)),
+        vector("rewrite-own-key-unanchored", &[], &own),
+        Vector { name: "rewrite-own-key", codes: &["key"], options: format!("--key {}", honest.public()), files: own.files() },
+        vector("rewrite-stolen-key-unanchored", &[], &softened.resigned(&honest.key)),
+        anchored("rewrite-stolen-key", &["receipt"], &softened.resigned(&honest.key)),
+        anchored("rollback", &["truncated"], &rolled_back),
+        vector("genesis-key-swapped", &["genesis", "checkpoint_root"], &honest.rewritten(0, &honest.public(), &hex(&thief.verifying_key().to_bytes()))),
+    ]
+}
+
+/// Attacks 10, 13, 17: the checkpoints' file.
+fn checkpoints() -> Vec<Vector> {
+    let no_checkpoints = Vector { name: "checkpoints-deleted", codes: &["no_checkpoints"], options: String::new(), files: vec![(SEGMENT, base().segment())] };
+    vec![
+        no_checkpoints,
+        edited("checkpoints-emptied", &["no_checkpoints"], |log| log.notes.clear()),
+        edited("newest-checkpoint-deleted", &["uncovered"], |log| drop(log.notes.pop())),
+        edited("checkpoint-fork", &["checkpoint_fork"], |log| log.notes.push(note(ORIGIN, 10, &named("another root"), &log.key))),
+        edited("checkpoint-order", &["checkpoint_order"], |log| log.notes.swap(1, 2)),
+        edited("checkpoint-beyond", &["truncated"], |log| log.notes.push(note(ORIGIN, 11, &named("another root"), &log.key))),
+        edited("checkpoint-other-log", &["checkpoint_origin"], |log| log.notes[1] = note("opsgate/other", 4, &root(&log.hashes[..4]), &log.key)),
+        edited("checkpoint-other-key", &["checkpoint_key"], |log| log.notes[1] = note(ORIGIN, 4, &root(&log.hashes[..4]), &key("attacker"))),
+        edited("checkpoint-signature-forged", &["checkpoint_signature"], |log| {
+            let other = note(ORIGIN, 4, &named("another root"), &log.key);
+            let (text, _) = log.notes[1].split_once("\n\n").unwrap();
+            log.notes[1] = format!("{text}\n\n{}", other.split_once("\n\n").unwrap().1);
+        }),
+        edited("checkpoint-signature-stripped", &["checkpoint_format", "uncovered"], |log| {
+            log.notes[3] = log.notes[3].split_inclusive('\n').take(3).collect();
+        }),
+        edited("checkpoint-torn", &["checkpoint_format", "uncovered"], |log| log.notes[3].truncate(60)),
+        edited("checkpoint-garbage", &["checkpoint_format", "uncovered"], |log| log.notes[1] = "a\nb\nc\nd\ne\n".to_owned()),
+        edited("checkpoint-long-line", &["checkpoint_format", "uncovered"], |log| log.notes[1] = "x".repeat(2000) + "\n"),
+    ]
+}
+
+/// Attacks 18, 19: lines that two readers might read differently.
+fn shapes() -> Vec<Vector> {
+    let data = |name, codes, data: &str| vector(name, codes, &with_data(data));
+    let line = |name, codes, from: &'static str, to: &'static str| vector(name, codes, &with_line(|body| body.replacen(from, to, 1).into_bytes()));
+    vec![
+        data("data-duplicate-key", &["duplicate_key"], r#"{"a":1,"a":1}"#),
+        data("data-key-order", &["not_canonical"], r#"{"b":1,"a":1}"#),
+        data("data-key-order-utf16", &["not_canonical"], "{\"\u{fb33}\":0,\"😀\":0}"),
+        data("data-space", &["not_canonical"], r#"{"a": 1}"#),
+        data("data-escape", &["not_canonical"], r#"{"a":"\u0041"}"#),
+        data("data-escaped-slash", &["not_canonical"], r#"{"a":"\/"}"#),
+        data("data-escape-upper-case", &["not_canonical"], r#"{"a":"\u001F"}"#),
+        data("data-lone-surrogate", &["not_canonical"], r#"{"a":"\ud800"}"#),
+        data("data-nan", &["number"], r#"{"a":NaN}"#),
+        data("data-infinity", &["number"], r#"{"a":-Infinity}"#),
+        data("data-minus-zero", &["number"], r#"{"a":-0}"#),
+        data("data-1e400", &["number"], r#"{"a":1e400}"#),
+        data("data-fraction", &["number"], r#"{"a":1.5}"#),
+        data("data-too-large", &["number"], r#"{"a":9007199254740993}"#),
+        data("data-leading-zero", &["malformed"], r#"{"a":01}"#),
+        data("data-not-json", &["malformed"], r#"{"a":tru}"#),
+        data("data-a-list", &["malformed"], "[]"),
+        data("data-two", &["malformed"], "{}{}"),
+        data("data-trailing-key", &["malformed"], r#"{},"extra":{}"#),
+        data("data-deep", &["too_deep"], &format!("{{\"a\":{}{}}}", "[".repeat(64), "]".repeat(64))),
+        data("data-very-deep", &["too_deep"], &format!("{{\"a\":{}", "[".repeat(2_000))),
+        line("line-crlf", &["encoding"], r#","n":1}"#, ",\"n\":1}\r"),
+        line("line-nul", &["encoding"], r#""A""#, "\"\0\""),
+        line("line-bom", &["encoding"], r#"{"v""#, "\u{feff}{\"v\""),
+        vector("line-not-utf8", &["encoding"], &with_line(|body| body.into_bytes().into_iter().map(|byte| if byte == b'A' { 0xff } else { byte }).collect())),
+        line("line-key-order", &["malformed"], r#"{"v":1,"log":"opsgate/vectors","seq":10"#, r#"{"v":1,"seq":10,"log":"opsgate/vectors""#),
+        line("line-duplicate-key", &["malformed"], r#""seq":10"#, r#""seq":10,"seq":10"#),
+        line("line-unknown-key", &["malformed"], r#","data""#, r#","extra":1,"data""#),
+        line("line-version", &["malformed"], r#"{"v":1"#, r#"{"v":2"#),
+        line("line-seq-leading-zero", &["malformed"], r#""seq":10"#, r#""seq":010"#),
+        line("line-time-zone", &["malformed"], r#"Z","boot""#, r#"+","boot""#),
+        line("line-no-such-day", &["malformed"], "2026-01-02", "2026-02-30"),
+        line("line-upper-case-hash", &["malformed"], r#""prev_hash":""#, r#""prev_hash":"A"#),
+        line("line-unknown-type", &["type"], "policy.loaded", "policy.unloaded"),
+        line("line-call-without-ids", &["type"], "policy.loaded", "call.refused"),
+        raw("line-empty", &["malformed"], &base(), |bytes| bytes.push(b'\n')),
+        data("line-too-long", &["line_too_long"], &format!(r#"{{"a":"{}"}}"#, "x".repeat(65_536))),
+    ]
+}
+
+/// Attack 20.
+fn pairs() -> Vec<Vector> {
+    let intent = |log: Log, call| log.entry("call.intent", Some(call), r#"{"args_digest":"00"}"#);
+    let outcome = |log: Log, call| log.entry("call.outcome", Some(call), r#"{"outcome":"ok"}"#);
+    vec![
+        vector("outcome-without-intent", &["outcome_without_intent"], &outcome(base(), 9).signed()),
+        vector("two-outcomes", &["outcome_without_intent"], &outcome(base().call(9, "ok"), 9).signed()),
+        vector("intent-without-outcome", &["intent_without_outcome"], &intent(base(), 9).signed()),
+        vector("intent-without-outcome-earlier-run", &["intent_without_outcome"], &intent(base(), 9).restarted().call(10, "ok").signed()),
+        vector("two-intents", &["duplicate_intent"], &outcome(intent(intent(base(), 9), 9), 9).signed()),
+        vector("second-genesis", &["genesis"], &base().entry("genesis", None, r#"{"nonce":"00","public_key":"00"}"#).signed()),
+    ]
+}

@@ -1,0 +1,169 @@
+//! What is wrong with a policy is said with its place and with the right name.
+
+use super::*;
+
+/// Line, column, a part of the message, a part of the help.
+type Told = (u32, u32, &'static str, &'static str);
+
+/// Policies with their errors.
+const CASES: &[(&str, &[Told])] = &[
+    ("write_mode: off\n", &[(1, 1, "does not say its `version`", "version: 1")]),
+    ("version: 2\n", &[(1, 10, "no version that opsgate reads", "version: 1")]),
+    ("version: '1'\n", &[(1, 10, "no version", "")]),
+    ("- a\n", &[(1, 1, "a policy is a mapping", "")]),
+    ("version: 1\nwrite_mod: off\n", &[(2, 1, "no key `write_mod`", "did you mean `write_mode`?")]),
+    ("version: 1\nwrite_mode: of\n", &[(2, 13, "write_mode cannot be `of`", "did you mean `off`?")]),
+    ("version: 1\nwrite_mode: true\n", &[(2, 13, "cannot be `true`", "`off`, `on`")]),
+    ("version: 1\nwrite_mode:\n", &[(2, 11, "cannot be nothing", "")]),
+    ("version: 1\nsame_user_writes: ture\n", &[(2, 19, "cannot be `ture`", "did you mean `true`?")]),
+    ("version: 1\nversion: 1\n", &[(2, 1, "the key `version` stands twice", "keep one")]),
+    ("version: 1\ndefaults: {read: allow, write: allow}\n", &[(2, 32, "a write cannot be allowed by default", "deny")]),
+    ("version: 1\nsystems: {githb: {}}\n", &[(2, 11, "no system `githb`", "did you mean `github`?")]),
+    ("version: 1\nsystems: {workspace: {mode: read-only}}\n", &[(2, 29, "cannot be `read-only`", "did you mean `read_only`?")]),
+    ("version: 1\nsystems: {github: {roots: [/a]}}\n", &[(2, 20, "no key `roots`", "`mode`")]),
+    ("version: 1\nsystems: {workspace: {roots: [src]}}\n", &[(2, 31, "not a whole path", "`/`")]),
+    ("version: 1\ncallers: {\"*\": {}}\n", &[(2, 11, "does not begin with where its name comes from", "")]),
+    ("version: 1\ncallers: {\"kye:a\": {}}\n", &[(2, 11, "does not begin", "did you mean `key`?")]),
+    ("version: 1\ncallers: {\"jwt:*|svc\": {}}\n", &[(2, 11, "does not say which issuer", "without wildcards")]),
+    ("version: 1\ncallers: {\"key:a\": {owner: ana}}\n", &[(2, 28, "no person or group `ana`", "")]),
+    ("version: 1\npeople: {ana: {}}\ngroups: {a: [anna]}\n", &[(3, 14, "no person `anna`", "did you mean `ana`?")]),
+    ("version: 1\npeople: {ana: {github: x}, ben: {github: x}}\n", &[(2, 28, "github `x` belongs to `ana` already", "")]),
+    ("version: 1\nlimits: {timeout: 60}\n", &[(2, 19, "a time like `60s`", "`ms`")]),
+    ("version: 1\nlimits: {timeout: 1h}\n", &[(2, 19, "longer than max_timeout", "")]),
+    ("version: 1\nlimits: {per_ip_unauthenticated: 0/min}\n", &[(2, 34, "a rate like", "`min`")]),
+    ("version: 1\nlimits: {output_bytes: 64KB}\n", &[(2, 24, "a size like `64KiB`", "")]),
+    ("version: 1\nlimits: {per_caller: {over_then: often}}\n", &[(2, 34, "no rate for a time", "10/min for 5m")]),
+    ("version: 1\nlanguage: eng\n", &[(2, 11, "cannot be `eng`", "did you mean `en`?")]),
+    ("version: 1\nprofile: production\nsame_user_writes: true\n", &[(3, 19, "refuses `same_user_writes: true`", "")]),
+    ("version: 1\nprofile: production\ncallers: {\"anonymous:*\": {}}\n", &[(3, 11, "refuses anonymous callers", "")]),
+    ("version: 1\nenvironments: {a: {match: {paths: [x]}}}\n", &[(2, 28, "no key `paths`", "")]),
+    ("version: 1\n\"a\\e[31mb\": 1\n", &[(2, 1, "no key `a\\u{1b}[31mb`", "")]),
+    ("version: 1\nnamespaces: {\"a-*\": forbiden}\n", &[(2, 21, "cannot be `forbiden`", "did you mean `forbidden`?")]),
+    ("version: 1\nenvironments: {a: {hours: \"9 to 5\"}}\n", &[(2, 27, "no span of time", "Mon-Fri")]),
+    ("version: 1\nenvironments: {a: {}, b: {aliases: [a]}}\n", &[(2, 37, "names the environment `a` already", "")]),
+    ("version: 1\nrepositories: {\"acme/*\": {write: yes}}\n", &[(2, 34, "cannot be `yes`", "")]),
+    ("version: 1\nrepositories: {\"acme/*\": {paths: {deny: []}}}\n", &[(2, 41, "an empty list", "")]),
+    ("version: 1\nrules:\n  - allow: {tools: [workspace_read_file]}\n", &[(3, 5, "a rule has no `id`", "")]),
+    ("version: 1\nrules:\n  - id: a\n", &[(3, 5, "neither `allow` nor `deny`", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"**/x\"]}, allow: {paths: [y]}}\n", &[(3, 13, "not both", "")]),
+    ("version: 1\nrules:\n  - {id: a b, deny: {paths: [\"**/x\"]}}\n", &[(3, 10, "no rule id", "letters")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {}}\n", &[(3, 19, "`deny` names nothing", "to deny everything")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {path: [x]}}\n", &[(3, 20, "no key `path`", "did you mean `paths`?")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: []}}\n", &[(3, 27, "an empty list", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"\"]}}\n", &[(3, 28, "the glob is empty", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: \"x\"}}\n", &[(3, 27, "is a list, and this is text", "brackets")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"a[\"]}}\n", &[(3, 28, "not well formed", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"/etc/x\"]}}\n", &[(3, 28, "begins with `/`", "`etc/x`")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"a/../b\"]}}\n", &[(3, 28, "`..`", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [secrets/]}}\n", &[(3, 28, "ends with `/`", "`secrets/**`")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x, x]}}\n", &[(3, 31, "names `x` twice", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {refs: [1.0]}}\n", &[(3, 27, "a glob, and this is a number", "quotes")]),
+    (
+        "version: 1\nrules:\n  - {id: a, deny: {tools: [workspace-read-file]}}\n",
+        &[(3, 28, "no tool `workspace-read-file`", "did you mean `workspace_read_file`?")],
+    ),
+    ("version: 1\nrules:\n  - {id: a, deny: {tools: [\"nothing_*\"]}}\n", &[(3, 28, "no tool matches `nothing_*`", "")]),
+    ("version: 1\nrules:\n  - {id: a, allow: {tools: [delete_database]}}\n", &[(3, 29, "never runs", "a person")]),
+    ("version: 1\nrules:\n  - {id: a, allow: {tools: [workspace_read_file], systems: [github]}}\n", &[(3, 29, "can never match", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {environments: [production]}}\n", &[(3, 35, "no environment `production`", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}, approvals: 1}\n", &[(3, 44, "asks for no approvals", "")]),
+    ("version: 1\nrules:\n  - {id: a, allow: {tools: [workspace_read_file]}, approvals: 1}\n", &[(3, 63, "approvals belong to writes", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: a, deny: {paths: [y]}}\n", &[(4, 10, "stands in line 3 already", "own id")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x, y]}}\n  - {id: b, deny: {paths: [y, x]}}\n", &[(4, 10, "says what `a` says already", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: b, allow: {paths: [x]}}\n", &[(4, 10, "never take effect: `a` denies", "")]),
+    ("version: 1\napprovals: {fallback: oncall}\n", &[(2, 23, "no group `oncall`", "")]),
+    ("version: 1\na: *x\n", &[(2, 4, "unknown", "quotes")]),
+    ("version: 1\nrules: &r []\n", &[(2, 11, "anchors and aliases", "")]),
+    ("version: 1\nrules: !x []\n", &[(2, 11, "unsupported tag", "")]),
+    ("version: 1\nrules:\n\t- id: a\n", &[(3, 2, "tabs", "spaces, not tabs")]),
+    ("version: 1\n---\nversion: 1\n", &[(2, 1, "more than one document", "")]),
+    ("version: 1\nrules: [\n", &[(2, 8, "unclosed", "")]),
+    // All at once, in the order of the file.
+    (
+        "version: 1\nwrite_mode: onn\nlanguage: xx\nrules:\n  - {id: a, deny: {pats: [x]}}\n",
+        &[(2, 13, "`onn`", "`on`"), (3, 11, "`xx`", "`fr`"), (5, 20, "no key `pats`", "`paths`")],
+    ),
+];
+
+#[test]
+fn each_error_has_its_place_and_its_help() {
+    let mut wrong = String::new();
+    for (text, expected) in CASES {
+        let Err(errors) = Policy::parse(text, "p.yaml", &catalogue()) else {
+            wrong += &format!("loads: {text}\n");
+            continue;
+        };
+        let fits = |(told, (line, column, message, help)): (&Finding, &Told)| {
+            (told.line, told.column) == (*line, *column) && told.message.contains(message) && told.help.as_deref().unwrap_or("").contains(help)
+        };
+        if errors.all().len() != expected.len() || !errors.all().iter().zip(*expected).all(fits) {
+            wrong += &format!("{text}{errors}\nwanted {expected:?}\n\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn an_error_shows_the_line_with_a_caret() {
+    let errors = Policy::parse("version: 1\nwrite_mod: off\n", "policy.yaml", &catalogue()).unwrap_err();
+    let expected = "error: a policy has no key `write_mod`\n --> policy.yaml:2:1\n  |\n2 | write_mod: off\n  | ^^^^^^^^^ did you mean `write_mode`?\n\nthe policy has 1 error; it is not used";
+    assert_eq!(errors.to_string(), expected);
+}
+
+#[test]
+fn bombs_are_refused() {
+    let doubling = (1..20).fold("version: 1\na0: &a0 [x]\n".to_owned(), |text, n| format!("{text}a{n}: &a{n} [*a{}, *a{}]\n", n - 1, n - 1));
+    let deep = format!("version: 1\nrules: {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
+    let deep_blocks = format!("version: 1\nrules:\n{}", (1..5000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>());
+    let large = format!("version: 1\nlanguage: {}\n", "x".repeat(2 * 1024 * 1024));
+    let nodes = format!("version: 1\nrules: [{}]\n", "a,".repeat(500_000));
+    let braces = format!("version: 1\nrules:\n  - {{id: a, deny: {{paths: [\"{}{}\"]}}}}\n", "{a,".repeat(100), "}".repeat(100));
+    let stars = format!("version: 1\nrules:\n  - {{id: a, deny: {{paths: [\"{}b\"]}}}}\n", "*a".repeat(1000));
+    for (name, text) in
+        [("aliases", doubling), ("depth", deep), ("blocks", deep_blocks), ("size", large), ("nodes", nodes), ("braces", braces), ("stars", stars)]
+    {
+        let errors = Policy::parse(&text, "p.yaml", &catalogue()).expect_err(name);
+        assert!(errors.to_string().len() < 10_000, "{name}: {} bytes of error", errors.to_string().len());
+    }
+}
+
+#[test]
+fn files_that_are_no_policy_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let missing = Policy::load(&folder.path().join("none.yaml"), &catalogue()).unwrap_err();
+    assert!(missing.to_string().contains("cannot be read"), "{missing}");
+    let latin = Policy::load(&write("latin.yaml", b"version: 1\nlanguage: \xe9\n"), &catalogue()).unwrap_err();
+    assert_eq!((latin.all()[0].line, latin.all()[0].column), (2, 11), "{latin}");
+    let large = Policy::load(&write("large.yaml", &vec![b'#'; yaml::MAX_BYTES + 1]), &catalogue()).unwrap_err();
+    assert!(large.to_string().contains("larger than"), "{large}");
+    let marked = Policy::load(&write("marked.yaml", "\u{feff}version: 1\r\nwrite_mode: off\r\n".as_bytes()), &catalogue());
+    assert!(marked.is_ok(), "{}", marked.unwrap_err());
+}
+
+#[test]
+fn what_has_no_effect_is_a_warning() {
+    for (text, part) in [
+        ("", "refuses everything"),
+        ("version: 1\nbudgets: {per_caller_day: {calls: 5}}\n", "does not keep budgets"),
+        ("version: 1\nrisk: {two_approvals_from: 0.5}\n", "does not compute a risk"),
+        ("version: 1\nlanguage: fr\n", "English only"),
+        ("version: 1\nrules:\n  - {id: a, deny: {roles: [nobody], paths: [x]}}\n", "no caller has the role `nobody`"),
+        ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"*.pem\"]}}\n", "only at the repository's root"),
+        ("version: 1\nrules:\n  - {id: a, allow: {tools: [\"*\"]}}\n", "allows writes that it does not name"),
+        ("version: 1\nrules:\n  - {id: a, deny: {tools: [cloudwatch_describe_alarms]}}\n", "no tools of `cloudwatch` yet"),
+        ("version: 1\nrepositories: {\"**\": {write: true}}\n", "every repository may be written to"),
+        (
+            "version: 1\npeople: {ana: {}}\ngroups: {a: [ana]}\napprovals: {default: {approvals: [{group: a, count: 2}]}}\n",
+            "nobody can give 2 approvals",
+        ),
+    ] {
+        let policy = policy(text);
+        let told: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|warning| warning.contains(part)), "{text}\n{told:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! The policy that opsgate ships.
+
+use opsgate_tools::mode::Mode;
+
+use super::*;
+
+/// The shipped policy with every example taken out of its comment.
+fn with_all_examples() -> String {
+    let uncommented = |line: &str| {
+        let text = line.trim_start();
+        let example = text.strip_prefix('#').is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' '));
+        if example { line.replacen('#', "", 1) } else { line.to_owned() }
+    };
+    Policy::shipped().lines().map(|line| uncommented(line) + "\n").collect()
+}
+
+/// What this version of opsgate has, as far as policy cares.
+fn first_version() -> Catalogue {
+    Catalogue::of([("policy_whoami", "policy", Class::Read), ("workspace_read_file", "workspace", Class::Read)])
+}
+
+#[test]
+fn it_loads_without_a_warning() {
+    let policy = Policy::parse(Policy::shipped(), "policy.yaml", &first_version()).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
+    assert!(policy.hash().starts_with("sha256:") && policy.hash().len() == 7 + 64);
+    assert!(!policy.write_mode() && !policy.automation());
+    assert_eq!(policy.mode("workspace"), Some(Mode::ReadOnly));
+    assert_eq!(policy.mode("github"), None);
+    assert_eq!(policy.limits().output_bytes, 65_536);
+    assert_eq!(policy.limits().per_caller.over_then.unwrap().lasts.as_secs(), 300);
+}
+
+#[test]
+fn all_its_examples_load() {
+    let text = with_all_examples();
+    let policy = Policy::parse(&text, "policy.yaml", &first_version()).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(policy.core.rules.len() > 5);
+    // Every key of the language has a line.
+    for key in super::super::read::KEYS {
+        assert!(text.lines().any(|line| line.starts_with(&format!("{key}:"))), "no example of `{key}`");
+    }
+}
+
+#[test]
+fn it_reads_and_does_not_write_and_serves_no_credentials() {
+    let policy = policy(Policy::shipped());
+    let repo = (ScopeKind::Repo, "/home/ana/src/app");
+    for path in ["src/main.rs", "README.md", "environment.md", "docs/keys.md"] {
+        assert_eq!(Ask::new("workspace_read_file", &[repo, (ScopeKind::Path, path)]).outcome(&policy), "permit", "{path}");
+    }
+    for path in [
+        ".env",
+        ".ENV",
+        "a/b/.env.local",
+        "tls/server.pem",
+        "tls/server.PEM",
+        "infra/x.tfstate",
+        "home/.ssh/config",
+        "id_ed25519",
+        ".kube/config",
+        "x.pem/y",
+    ] {
+        let denial = match Ask::new("workspace_read_file", &[repo, (ScopeKind::Path, path)]).of(&policy) {
+            Decision::Deny(denial) => denial,
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!((denial.code, denial.rule.as_deref()), (DenialCode::RuleDenied, Some("no-credential-files")), "{path}");
+        assert_eq!(denial.because, "credential files are never served");
+    }
+    assert_eq!(Ask::new("workspace_list_directory", &[repo, (ScopeKind::Tree, ".ssh")]).outcome(&policy), "rule_denied");
+    assert_eq!(Ask::new("workspace_list_directory", &[repo, (ScopeKind::Tree, ".")]).outcome(&policy), "permit");
+    assert_eq!(Ask::new("workspace_write_file", &[repo, (ScopeKind::Path, "a")]).outcome(&policy), "write_off");
+    assert_eq!(Ask::new("github_get_file", &[]).outcome(&policy), "system_not_listed");
+    assert_eq!(Ask::new("policy_whoami", &[]).by("key:ci").outcome(&policy), "permit");
+    assert_eq!(Ask::new("policy_whoami", &[]).by("jwt:https://id.example|ana").outcome(&policy), "unknown_caller");
+}

@@ -1,0 +1,108 @@
+//! What a write needs besides that no rule denies it.
+
+use opsgate_tools::scope::ScopeKind;
+
+use super::call::{Call, Touched};
+use super::compile::{CompiledRule, bit};
+use super::decide::{Verdict, no_rule};
+use super::decision::{Denial, DenialCode, Quorum, Requirement};
+use super::model::Tier;
+
+impl Call<'_> {
+    // INVARIANT: a write needs all six: write mode, whitelist, a system that writes, a rule of its own, no denial, its
+    // approvals (test: a_write_needs_all_six).
+    pub(super) fn write(&self) -> Verdict {
+        if !self.write_mode() {
+            return Err(Denial::new(DenialCode::WriteOff, "write mode is off", "nothing is written while it is off").by("write_mode"));
+        }
+        if !self.mode.writes() {
+            let because = format!("the system `{}` is in mode `{}`, which does not write", self.entry.system, self.mode);
+            let name = format!("systems.{}.mode", self.entry.system);
+            return Err(Denial::new(DenialCode::SystemReadOnly, because, "only reading is possible here").by(&name));
+        }
+        let allowing = self.allowing();
+        if allowing.is_empty() {
+            return Err(no_rule());
+        }
+        if !self.whitelisted(&allowing) {
+            return Err(Denial::new(
+                DenialCode::NotWhitelisted,
+                "the target of this write is not on the list of what may be written to",
+                "ask whoever keeps the policy",
+            ));
+        }
+        for environment in self.in_environments() {
+            if let Some(hours) = environment.hours.as_ref().filter(|hours| !hours.contains(self.facts.now)) {
+                let because = format!("writes to `{}` are for {}", environment.name, hours.text());
+                let name = format!("environments.{}.hours", environment.name);
+                return Err(Denial::new(DenialCode::OutsideHours, because, "try again within these hours").by(&name));
+            }
+        }
+        let requirement = self.requirement(&allowing);
+        Ok((Some(allowing), requirement))
+    }
+
+    pub(super) fn write_mode(&self) -> bool {
+        self.core.write_mode && !self.facts.write_mode_env_off
+    }
+
+    /// Every repository that is touched says `write: true`, every namespace is of tier `approval`, and a target that is
+    /// neither is named by the allowing rule itself.
+    pub(super) fn whitelisted(&self, allowing: &[u32]) -> bool {
+        let mut repositories = self.of(ScopeKind::Repo).peekable();
+        let mut namespaces = self.of(ScopeKind::Namespace).peekable();
+        if repositories.peek().is_none() && namespaces.peek().is_none() {
+            let named = |rule: &CompiledRule| {
+                let literal = rule.rule.when.tools.iter().flatten().any(|tool| tool.value.text() == self.entry.name);
+                literal && self.touched.iter().all(|one| rule.kinds & bit(one.kind) != 0)
+            };
+            return allowing.iter().filter_map(|index| self.core.rule(*index)).any(named);
+        }
+        let writable = |one: &Touched<'_>| {
+            let mut exact = Vec::new();
+            self.core.repository_globs_exact.each_match(&one.value, |entry| exact.push(entry));
+            let mut folded = Vec::new();
+            self.core.repository_globs.each_match(&one.folded, |entry| folded.push(entry));
+            self.says_write(exact) && self.says_write(folded)
+        };
+        let open =
+            |one: &Touched<'_>| self.core.namespaces.iter().any(|(namespace, glob)| namespace.tier == Tier::Approval && glob.is_match(&one.value));
+        repositories.all(writable) && namespaces.all(open)
+    }
+
+    /// What the closest of these entries that says anything about `write` says.
+    fn says_write(&self, mut entries: Vec<u32>) -> bool {
+        entries.sort_unstable();
+        entries.iter().filter_map(|index| self.core.repositories.get(*index as usize)).find_map(|entry| entry.source.write).unwrap_or(false)
+    }
+
+    /// The approvals of all allowing rules and of the target's environments together: where they differ, the stricter.
+    /// Nothing only where every rule says `approvals: 0` and no environment or namespace asks for more.
+    fn requirement(&self, allowing: &[u32]) -> Option<Requirement> {
+        let mut requirement =
+            Requirement { approvals: Vec::new(), expires: self.core.approvals.expires, mfa: false, require: Vec::new(), environments: Vec::new() };
+        for rule in allowing.iter().filter_map(|index| self.core.rule(*index)) {
+            rule.quorums.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
+        }
+        let mut asked = self.of(ScopeKind::Namespace).next().is_some();
+        for environment in self.in_environments() {
+            environment.approvals.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
+            requirement.mfa |= environment.mfa;
+            requirement.require.extend(environment.require.iter().filter(|part| !requirement.require.contains(part)).copied().collect::<Vec<_>>());
+            requirement.expires = environment.expires.map_or(requirement.expires, |expires| expires.min(requirement.expires));
+            requirement.environments.push(environment.name.clone());
+            asked |= environment.mfa || !environment.require.is_empty();
+        }
+        if requirement.approvals.is_empty() && asked {
+            self.core.approvals.quorums.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
+        }
+        (!requirement.approvals.is_empty()).then_some(requirement)
+    }
+}
+
+fn add(quorums: &mut Vec<Quorum>, quorum: &Quorum) {
+    match quorums.iter_mut().find(|one| one.group == quorum.group) {
+        Some(one) => one.count = one.count.max(quorum.count),
+        None => quorums.push(quorum.clone()),
+    }
+}
