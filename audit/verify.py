@@ -27,6 +27,7 @@ MAX_DEPTH = 64
 MAX_INTEGER = 1 << 53
 MAX_OPEN = 1 << 18
 KEPT = 1000
+SHOWN = 20
 CALL_LIMIT = 15 * 60 * 1_000_000
 CHECKPOINT_LIMIT = 60 * 1_000_000
 
@@ -161,10 +162,14 @@ class Tree:
 
 
 def read_lines(file, limit):
-    """Yields (number, offset, kind, bytes); kind is whole, torn or long. Then (number, offset, end, b"")."""
-    number, offset = 1, 0
+    """Yields (number, offset, kind, bytes); kind is whole, torn or long. Then (number, offset, end, b"").
+
+    Lines that begin after the file's present end are not read: a log may be written while it is checked, and its checkpoints are opened
+    first, so that they never cover more than what is read of the entries.
+    """
+    number, offset, until = 1, 0, os.fstat(file.fileno()).st_size
     while True:
-        line = file.readline(limit)
+        line = file.readline(limit) if offset < until else b""
         if not line:
             yield number, offset, "end", b""
             return
@@ -228,17 +233,17 @@ def parse_entry(line):
         raise Fault("malformed", "`ts` is no time")
     entry.ts = head["ts"].decode() + "Z"
     entry.micros = (moment - EPOCH) // datetime.timedelta(microseconds=1)
-    wants_ids = None if APPROVAL.match(entry.type) else TYPES.get(entry.type, "unknown")
-    if wants_ids == "unknown":
-        raise Fault("type", f"the type `{entry.type[:40]}` is not known")
-    if wants_ids is not None and wants_ids != (entry.request_id is not None):
-        raise Fault("type", f"a `{entry.type}` {'without' if wants_ids else 'with'} the ids of a call")
     tail = TAIL.search(line, max(head.end(), len(line) - TAIL_LENGTH))
     entry.data = line[head.end() : len(line) - TAIL_LENGTH if tail else None]
     if not tail:
         # Nothing can be right any more; but where the data is at fault too, that comes first.
         raise Fault("malformed", "after `data` come `entry_hash` and the line's end, and nothing else")
     check_data(entry.data.decode())
+    wants_ids = None if APPROVAL.match(entry.type) else TYPES.get(entry.type, "unknown")
+    if wants_ids == "unknown":
+        raise Fault("type", f"the type `{entry.type[:40]}` is not known")
+    if wants_ids is not None and wants_ids != (entry.request_id is not None):
+        raise Fault("type", f"a `{entry.type}` {'without' if wants_ids else 'with'} the ids of a call")
     entry.entry_hash = bytes.fromhex(tail[1].decode())
     entry.computed = sha256(b"opsgate-audit/v1/entry\n", line[: tail.start()])
     return entry
@@ -342,6 +347,7 @@ class Checkpoints:
         self.report, self.count, self.size, self.before, self.diverged, self.fault = report, 0, 0, None, False, None
         self.lines = read_lines(open(path, "rb"), MAX_NOTE_LINE) if path else None
         self.next = None
+        # The first read fixes how far the file is read.
         self.read()
 
     def read(self):
@@ -628,10 +634,10 @@ def verify(paths, receipts=None, key=None, now=None):
 
 
 def show(result):
-    for finding in result["findings"]:
+    for finding in result["findings"][:SHOWN]:
         print("{file}:{line} (byte {offset}): {code}: {what}".format(**finding))
-    if result["total_findings"] > len(result["findings"]):
-        print(f"… and {result['total_findings'] - len(result['findings'])} more")
+    if result["total_findings"] > SHOWN:
+        print(f"… and {result['total_findings'] - SHOWN} more (--json has a thousand)")
     print("log         {}  key {}".format(result["origin"] or "-", result["public_key"] or "-"))
     print("entries     {} ({} bytes), {} to {}".format(result["entries"], result["bytes"], result["first_ts"] or "-", result["last_ts"] or "-"))
     print("calls       {intents} begun, {refusals} refused, {indeterminate} with an unknown outcome, {open} still open".format(**result))

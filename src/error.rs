@@ -12,6 +12,8 @@ use crate::policy::Denial;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
+    /// No valid credential.
+    Unauthenticated,
     /// Too many calls in a while.
     RateLimited,
     /// Too many calls at once.
@@ -54,7 +56,8 @@ pub enum Code {
 
 impl Code {
     /// Every code with its wire name and what a caller can do about it.
-    pub const TABLE: [(Self, &'static str, &'static str); 19] = [
+    pub const TABLE: [(Self, &'static str, &'static str); 20] = [
+        (Self::Unauthenticated, "unauthenticated", "send `Authorization: Bearer opsgate_…`; `opsgate keys new` makes a key"),
         (Self::RateLimited, "rate_limited", "wait for `retry_after_s` seconds"),
         (Self::Busy, "busy", "wait for running calls to end"),
         (Self::ToolUnavailable, "tool_unavailable", "list the tools; `policy_whoami` tells what the policy knows of you"),

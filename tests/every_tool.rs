@@ -32,7 +32,7 @@ fn arguments(tool: &str) -> Value {
         "workspace_git_show" => json!({ "rev": "HEAD" }),
         "workspace_list_directory" => json!({ "depth": 3 }),
         "workspace_search_code" => json!({ "pattern": "token" }),
-        "workspace_service_status" => json!({ "service": "cron.service" }),
+        "workspace_service_status" => json!({ "name": "cron.service" }),
         "policy_whoami" | "workspace_git_log" | "workspace_git_status" => json!({}),
         other => panic!("`{other}` has no row here"),
     }

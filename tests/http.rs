@@ -169,3 +169,33 @@ fn operators_see_health_and_metrics() {
     let ready = ureq::get(served.metrics.as_deref().unwrap().replace("metrics", "readyz")).call().unwrap().body_mut().read_to_string().unwrap();
     assert!(ready.contains("same-user"), "{ready}");
 }
+
+#[test]
+fn a_client_that_disconnects_in_mid_call_loses_no_record() {
+    use std::io::Write;
+    let home = Home::new();
+    let repository = Repository::with(&[("a.txt", &"x\n".repeat(50_000))]);
+    let key = home.key("ci");
+    let served = home.serve(&["--workspace", repository.arg()]);
+    let address = served.url().trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "0" },
+        "io.modelcontextprotocol/clientCapabilities": {} });
+    let params = json!({ "name": "workspace_search_code", "arguments": { "pattern": "x" }, "_meta": meta });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    write!(
+        stream,
+        "POST /mcp HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+         mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: workspace_search_code\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while home.entries_so_far().iter().all(|e| e["type"] != "call.intent") {
+        assert!(std::time::Instant::now() < deadline, "the intent does not come");
+        std::thread::yield_now();
+    }
+    drop(stream);
+    assert!(served.terminate().success());
+    assert_eq!((home.entries_of("call.intent").len(), home.entries_of("call.outcome").len()), (1, 1));
+}

@@ -201,7 +201,11 @@ impl Log {
 
     /// With checkpoints of the same sizes, by another key.
     fn resigned(&self, key: &SigningKey) -> Self {
-        let notes = self.notes.iter().map(|old| old.lines().nth(1).unwrap().parse().unwrap()).map(|size| note(&self.origin, size, &root(&self.hashes[..size]), key));
+        let notes = self
+            .notes
+            .iter()
+            .map(|old| old.lines().nth(1).unwrap().parse().unwrap())
+            .map(|size| note(&self.origin, size, &root(&self.hashes[..size]), key));
         Self { notes: notes.collect(), ..self.clone() }
     }
 }
@@ -298,20 +302,29 @@ fn changed() -> Vec<Vector> {
             let inserted = before.entry("call.refused", Some(8), r#"{"tool":"never_asked"}"#).lines[4].clone();
             log.lines.insert(4, inserted);
         }),
-        edited("reorder", &["seq", "prev_hash", "monotonic", "outcome_without_intent", "intent_without_outcome", "checkpoint_root"], |log| log.lines.swap(5, 6)),
-        edited("duplicate", &["seq", "prev_hash", "checkpoint_root", "outcome_without_intent", "uncovered"], |log| log.lines.insert(4, log.lines[3].clone())),
+        edited("reorder", &["seq", "prev_hash", "monotonic", "outcome_without_intent", "intent_without_outcome", "checkpoint_root"], |log| {
+            log.lines.swap(5, 6)
+        }),
+        edited("duplicate", &["seq", "prev_hash", "checkpoint_root", "outcome_without_intent", "uncovered"], |log| {
+            log.lines.insert(4, log.lines[3].clone())
+        }),
         edited("fork", &["seq", "prev_hash", "uncovered"], |log| {
             let before = Log { lines: log.lines[..9].to_vec(), last: log.hashes[8], ..log.clone() };
             let second = before.entry("policy.loaded", None, r#"{"sha256":"61"}"#).lines[9].clone();
             log.lines.push(second);
         }),
-        edited("splice-other-log", &["other_log", "prev_hash", "outcome_without_intent", "checkpoint_root"], |log| log.lines[4].clone_from(&other.lines[4])),
+        edited("splice-other-log", &["other_log", "prev_hash", "outcome_without_intent", "checkpoint_root"], |log| {
+            log.lines[4].clone_from(&other.lines[4])
+        }),
         edited("splice-same-name", &["prev_hash", "checkpoint_root"], |log| log.lines[1].clone_from(&twin.lines[1])),
         Vector {
             name: "segment-missing",
             codes: &["segment", "genesis", "checkpoint_root", "truncated"],
             options: String::new(),
-            files: vec![("00000002.jsonl", base().segment().split_inclusive(|byte| *byte == b'\n').skip(4).flatten().copied().collect()), ("checkpoints", base().notes.concat().into_bytes())],
+            files: vec![
+                ("00000002.jsonl", base().segment().split_inclusive(|byte| *byte == b'\n').skip(4).flatten().copied().collect()),
+                ("checkpoints", base().notes.concat().into_bytes()),
+            ],
         },
         Vector {
             name: "segment-misnamed",
@@ -353,13 +366,18 @@ fn rewritten() -> Vec<Vector> {
         vector("rewrite-stolen-key-unanchored", &[], &softened.resigned(&honest.key)),
         anchored("rewrite-stolen-key", &["receipt"], &softened.resigned(&honest.key)),
         anchored("rollback", &["truncated"], &rolled_back),
-        vector("genesis-key-swapped", &["genesis", "checkpoint_root"], &honest.rewritten(0, &honest.public(), &hex(&thief.verifying_key().to_bytes()))),
+        vector(
+            "genesis-key-swapped",
+            &["genesis", "checkpoint_root"],
+            &honest.rewritten(0, &honest.public(), &hex(&thief.verifying_key().to_bytes())),
+        ),
     ]
 }
 
 /// Attacks 10, 13, 17: the checkpoints' file.
 fn checkpoints() -> Vec<Vector> {
-    let no_checkpoints = Vector { name: "checkpoints-deleted", codes: &["no_checkpoints"], options: String::new(), files: vec![(SEGMENT, base().segment())] };
+    let no_checkpoints =
+        Vector { name: "checkpoints-deleted", codes: &["no_checkpoints"], options: String::new(), files: vec![(SEGMENT, base().segment())] };
     vec![
         no_checkpoints,
         edited("checkpoints-emptied", &["no_checkpoints"], |log| log.notes.clear()),
@@ -412,7 +430,11 @@ fn shapes() -> Vec<Vector> {
         line("line-crlf", &["encoding"], r#","n":1}"#, ",\"n\":1}\r"),
         line("line-nul", &["encoding"], r#""A""#, "\"\0\""),
         line("line-bom", &["encoding"], r#"{"v""#, "\u{feff}{\"v\""),
-        vector("line-not-utf8", &["encoding"], &with_line(|body| body.into_bytes().into_iter().map(|byte| if byte == b'A' { 0xff } else { byte }).collect())),
+        vector(
+            "line-not-utf8",
+            &["encoding"],
+            &with_line(|body| body.into_bytes().into_iter().map(|byte| if byte == b'A' { 0xff } else { byte }).collect()),
+        ),
         line("line-key-order", &["malformed"], r#"{"v":1,"log":"opsgate/vectors","seq":10"#, r#"{"v":1,"seq":10,"log":"opsgate/vectors""#),
         line("line-duplicate-key", &["malformed"], r#""seq":10"#, r#""seq":10,"seq":10"#),
         line("line-unknown-key", &["malformed"], r#","data""#, r#","extra":1,"data""#),

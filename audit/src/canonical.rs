@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn numbers_that_are_not_plain_become_strings() {
         let value = json!({"a": 1.5, "b": 1_u64 << 60, "c": -(1_i64 << 60), "d": 1_u64 << 53, "e": -(1_i64 << 53), "f": 2.0, "g": -0.0});
-        let expected = r#"{"a":"1.5","b":"1152921504606846976","c":"-1152921504606846976","d":9007199254740992,"e":-9007199254740992,"f":"2.0","g":"-0.0"}"#;
+        let expected =
+            r#"{"a":"1.5","b":"1152921504606846976","c":"-1152921504606846976","d":9007199254740992,"e":-9007199254740992,"f":"2.0","g":"-0.0"}"#;
         assert_eq!(CanonicalJson::of(&value).unwrap().as_str(), expected);
         assert_eq!(CanonicalJson::sorted(&value).unwrap().as_str(), expected);
     }

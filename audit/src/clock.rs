@@ -14,7 +14,9 @@ pub(crate) fn push(out: &mut Vec<u8>, micros: u64) {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
     digits(out, year, 4);
-    for (separator, number, width) in [(b'-', month, 2), (b'-', day, 2), (b'T', second / 3600, 2), (b':', second / 60 % 60, 2), (b':', second % 60, 2)] {
+    for (separator, number, width) in
+        [(b'-', month, 2), (b'-', day, 2), (b'T', second / 3600, 2), (b':', second / 60 % 60, 2), (b':', second % 60, 2)]
+    {
         out.push(separator);
         digits(out, number, width);
     }
@@ -25,7 +27,9 @@ pub(crate) fn push(out: &mut Vec<u8>, micros: u64) {
 
 /// Reads exactly the spelling that [`push`] writes; a date that does not exist is `None`.
 pub(crate) fn parse(text: &[u8]) -> Option<u64> {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', ref fraction @ .., b'Z'] = text else { return None };
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', ref fraction @ .., b'Z'] = text else {
+        return None;
+    };
     if text.len() != LENGTH {
         return None;
     }

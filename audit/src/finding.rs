@@ -1,5 +1,9 @@
 //! What a reader can find wrong, by name. Both validators use these names.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
 /// The kinds of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -8,7 +12,7 @@ pub enum Code {
     Encoding,
     /// A line over 64 KiB.
     LineTooLong,
-    /// The last line has no end.
+    /// The last line has no end. A log that is being written may show one for a moment.
     TornLine,
     /// Not an entry: a key is unknown, missing, repeated or out of order, or a value has the wrong shape.
     Malformed,
@@ -108,6 +112,18 @@ impl Code {
             Self::Receipt => "receipt",
             Self::Key => "key",
         }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

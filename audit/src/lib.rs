@@ -36,7 +36,6 @@ pub use files::{Files, Handle, RealFiles};
 pub use finding::Code;
 pub use key::{KeyError, SigningKey};
 pub use log::{Head, Log, OpenError, Opened, Options, Pending, Unsealed, unseal};
-pub use merkle::Tree;
 pub use receipt::{Appended, Durable, Receipt, Recorded, Written};
 pub use recover::Quarantined;
 pub use stats::{LATENCY_BOUNDS_MICROS, Stats};

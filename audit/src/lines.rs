@@ -12,6 +12,7 @@ pub(crate) struct Lines<R> {
     start: usize,
     end: usize,
     at: At,
+    until: u64,
 }
 
 /// Where a line begins.
@@ -36,7 +37,13 @@ pub(crate) enum Line<'a> {
 impl<R: Read> Lines<R> {
     pub(crate) fn new(input: R, limit: usize) -> Self {
         let buffer = vec![0; BUFFER.max(limit * 2)];
-        Self { input, limit, buffer, start: 0, end: 0, at: At { line: 0, offset: 0 } }
+        Self { input, limit, buffer, start: 0, end: 0, at: At { line: 0, offset: 0 }, until: u64::MAX }
+    }
+
+    /// Lines that begin at this offset or later are not read.
+    pub(crate) const fn until(mut self, offset: u64) -> Self {
+        self.until = offset;
+        self
     }
 
     /// Where the next line begins.
@@ -53,6 +60,9 @@ impl<R: Read> Lines<R> {
     pub(crate) fn next(&mut self) -> io::Result<Option<(At, Line<'_>)>> {
         self.at.line += 1;
         let at = self.at;
+        if at.offset >= self.until {
+            return Ok(None);
+        }
         let mut searched = 0;
         loop {
             let window = self.buffer.get(self.start..self.end).unwrap_or_default();

@@ -6,14 +6,14 @@ use crate::digest::Digest;
 
 /// A growing tree: its size and the roots of its complete subtrees, largest first (at most 64).
 #[derive(Debug, Clone, Default)]
-pub struct Tree {
+pub(crate) struct Tree {
     size: u64,
     peaks: Vec<[u8; 32]>,
 }
 
 impl Tree {
     /// Adds the hash of the next entry as a leaf.
-    pub fn push(&mut self, entry: &Digest) {
+    pub(crate) fn push(&mut self, entry: &Digest) {
         let mut node: [u8; 32] = Sha256::new().chain_update([0]).chain_update(entry.as_bytes()).finalize().into();
         // Each trailing one bit of the old size is a complete subtree that the new leaf completes into a larger one.
         for _ in 0..self.size.trailing_ones() {
@@ -26,14 +26,12 @@ impl Tree {
     }
 
     /// How many leaves it has.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
+    pub(crate) const fn size(&self) -> u64 {
         self.size
     }
 
     /// Its root (`MTH` of RFC 6962 §2.1).
-    #[must_use]
-    pub fn root(&self) -> Digest {
+    pub(crate) fn root(&self) -> Digest {
         let root = self.peaks.iter().rev().copied().reduce(|right, left| parent(&left, &right));
         Digest::new(root.unwrap_or_else(|| Sha256::digest([]).into()))
     }

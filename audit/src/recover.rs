@@ -1,8 +1,7 @@
 //! What a start reads: the longest valid prefix, and a torn tail that it puts aside.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Serialize;
@@ -11,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::chain::{Chain, Open, Pairing};
 use crate::digest::Digest;
 use crate::entry::{self, MAX_LINE};
-use crate::files::Files;
+use crate::files::{Files, write_all};
 use crate::lines::{At, Line, Lines};
 use crate::log::open::{OpenError, other_key, tampered};
 use crate::merkle::Tree;
@@ -57,15 +56,8 @@ pub(crate) fn scan(dir: &Path, origin: &str, public: &[u8; 32]) -> Result<Scan, 
     }
     let path = dir.join(SEGMENT);
     let mut checkpoints = Checkpoints::open(&dir.join(CHECKPOINTS))?;
-    let mut scan = Scan {
-        entries: 0,
-        end: 0,
-        last: Digest::new([0; 32]),
-        tree: Tree::default(),
-        open: Vec::new(),
-        checkpointed: 0,
-        checkpoints_end: 0,
-    };
+    let mut scan =
+        Scan { entries: 0, end: 0, last: Digest::new([0; 32]), tree: Tree::default(), open: Vec::new(), checkpointed: 0, checkpoints_end: 0 };
     let (mut chain, mut pairing) = (Chain::default(), Pairing::<()>::default());
     let mut stopped = (At { line: 1, offset: 0 }, "the file ends".to_owned());
     if let Some(file) = existing(&path)? {
@@ -132,16 +124,17 @@ pub(crate) fn quarantine(files: &dyn Files, dir: &Path, scan: &Scan, limit: u64)
             return Err(tampered(&path, scan.entries + 1, format!("the invalid end is {bytes} bytes long, and a crash leaves at most {limit}")));
         }
         file.seek(SeekFrom::Start(end))?;
-        let (file_name, mut copy) = quarantine_file(dir, name.trim_end_matches(".jsonl"), end)?;
+        let file_name = quarantine_name(dir, name.trim_end_matches(".jsonl"), end)?;
+        let copy = files.append(&dir.join(&file_name))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = file.read(&mut buffer)?;
             let Some(chunk) = buffer.get(..length).filter(|chunk| !chunk.is_empty()) else { break };
             hash.update(chunk);
-            copy.write_all(chunk)?;
+            write_all(copy.as_ref(), chunk)?;
         }
-        copy.sync_all()?;
+        copy.sync()?;
         files.sync_dir(dir)?;
         let log = files.append(&path)?;
         log.truncate(end)?;
@@ -151,16 +144,10 @@ pub(crate) fn quarantine(files: &dyn Files, dir: &Path, scan: &Scan, limit: u64)
     Ok(quarantined)
 }
 
-/// A new file, even where a crash in the middle of an earlier recovery left one.
-fn quarantine_file(dir: &Path, name: &str, end: u64) -> io::Result<(String, File)> {
-    for attempt in 1..1000 {
-        let file_name = format!("{name}.torn-{end}-{attempt}");
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(&file_name)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            opened => return opened.map(|file| (file_name, file)),
-        }
-    }
-    Err(io::Error::other("too many quarantined tails; move them away"))
+/// A name that is free, even where a crash in the middle of an earlier recovery left a file. Nobody else makes one: the lock is held.
+fn quarantine_name(dir: &Path, name: &str, end: u64) -> io::Result<String> {
+    let names = (1..1000).map(|attempt| format!("{name}.torn-{end}-{attempt}"));
+    names.into_iter().find(|name| !dir.join(name).exists()).ok_or_else(|| io::Error::other("too many quarantined tails; move them away"))
 }
 
 fn existing(path: &Path) -> io::Result<Option<File>> {

@@ -47,12 +47,13 @@ pub(crate) fn place(object: &[u8], key: &str) -> Place {
     let mut found = None;
     let mut scanner = Scanner { bytes: object, at: 0 };
     let mut taken = None;
-    let _ = scanner.object(1, &mut |name: Range<usize>, value: Range<usize>| {
-        match compare(object.get(name.clone()).unwrap_or_default(), key.as_bytes()) {
-            Ordering::Equal => taken = Some(value),
-            Ordering::Greater if found.is_none() => found = Some(name.start.saturating_sub(1)),
-            _ => {}
-        }
+    let _ = scanner.object(1, &mut |name: Range<usize>, value: Range<usize>| match compare(
+        object.get(name.clone()).unwrap_or_default(),
+        key.as_bytes(),
+    ) {
+        Ordering::Equal => taken = Some(value),
+        Ordering::Greater if found.is_none() => found = Some(name.start.saturating_sub(1)),
+        _ => {}
     });
     match (taken, found) {
         (Some(value), _) => Place::Taken(value),

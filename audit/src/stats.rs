@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Upper bounds of the buckets of [`Stats::durable_after`], in microseconds; one more bucket holds what took longer.
-pub const LATENCY_BOUNDS_MICROS: [u64; 14] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
+pub const LATENCY_BOUNDS_MICROS: [u64; 14] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
 
 /// What the writer did since it was opened.
 #[derive(Debug, Clone, Default)]

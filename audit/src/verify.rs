@@ -101,6 +101,13 @@ pub fn verify(check: &Check) -> Result<Report, CheckError> {
     verifier.finish()
 }
 
+/// The lines that a file has now: a log may be written while it is checked.
+fn lines(path: &Path, limit: usize) -> Result<Lines<File>, CheckError> {
+    let open = || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (length, file) = open().map_err(|error| CheckError::Read { path: path.to_owned(), error })?;
+    Ok(Lines::new(file, limit).until(length))
+}
+
 struct Verifier {
     now: u64,
     report: Report,
@@ -118,7 +125,7 @@ struct Verifier {
 impl Verifier {
     fn segment(&mut self, file: usize, path: &Path) -> Result<(), CheckError> {
         let unreadable = |error| CheckError::Read { path: path.to_owned(), error };
-        let mut lines = Lines::new(File::open(path).map_err(unreadable)?, MAX_LINE);
+        let mut lines = lines(path, MAX_LINE)?;
         while let Some((at, line)) = lines.next().map_err(unreadable)? {
             self.end = Place { file, at };
             let fault = match line {
@@ -191,7 +198,12 @@ impl Verifier {
                 report.found_in(Code::Truncated, self.end.file, self.end.at, what);
             }
             if self.checkpoints.count == 0 && !self.checkpoints.broken {
-                report.found(Code::NoCheckpoints, "checkpoints", At { line: 0, offset: 0 }, "the log has no checkpoints: nothing was signed".to_owned());
+                report.found(
+                    Code::NoCheckpoints,
+                    "checkpoints",
+                    At { line: 0, offset: 0 },
+                    "the log has no checkpoints: nothing was signed".to_owned(),
+                );
             }
             let signed = self.checkpoints.count > 0 && beyond.is_none();
             if let Some((place, _)) = self.uncovered.filter(|(_, micros)| signed && self.now.saturating_sub(*micros) > CHECKPOINT_LIMIT) {
@@ -206,7 +218,12 @@ impl Verifier {
             if begun < run {
                 report.found_in(Code::IntentWithoutOutcome, place.file, place.at, "an intent of an earlier run that has no outcome".to_owned());
             } else if self.now.saturating_sub(micros) > CALL_LIMIT {
-                report.found_in(Code::IntentWithoutOutcome, place.file, place.at, "an intent that has no outcome and is older than 15 minutes".to_owned());
+                report.found_in(
+                    Code::IntentWithoutOutcome,
+                    place.file,
+                    place.at,
+                    "an intent that has no outcome and is older than 15 minutes".to_owned(),
+                );
             } else {
                 report.open += 1;
             }

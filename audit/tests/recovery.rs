@@ -5,14 +5,15 @@
 mod support;
 
 use std::fs;
+use std::sync::Arc;
 
 use opsgate_audit::{EventKind, Log, OpenError, Outcome};
-use support::{Home, args, call, data};
+use support::{EIO, Home, NoSync, Op, args, call, data, faulty};
 
 /// A home whose log has a checkpoint over its genesis and then, unsigned as after a kill, a call, an open intent and an event.
 /// Returns where the signed part ends.
 fn killed() -> (Home, usize) {
-    let home = Home::new();
+    let home = Home::on(Arc::new(NoSync));
     let (log, _) = home.open();
     let signed = fs::read(home.checkpoints()).unwrap();
     let covered = fs::read(home.segment()).unwrap().len();
@@ -36,7 +37,9 @@ fn names(home: &Home) -> Vec<String> {
 fn a_tail_torn_at_any_offset_is_put_aside_and_the_log_goes_on() {
     let (home, covered) = killed();
     let (segment, checkpoints) = (fs::read(home.segment()).unwrap(), fs::read(home.checkpoints()).unwrap());
-    for length in covered..=segment.len() {
+    let last = segment[..segment.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    let near_a_line_end = |length: &usize| segment[length - 2..segment.len().min(length + 2)].contains(&b'\n');
+    for length in (covered..=segment.len()).filter(|length| *length >= last || length % 17 == 0 || near_a_line_end(length)) {
         for name in names(&home).iter().filter(|name| name.contains("torn")) {
             fs::remove_file(home.audit().join(name)).unwrap();
         }
@@ -170,4 +173,30 @@ fn dangling_intents_are_marked_once() {
     drop(log);
     let report = home.assert_valid();
     assert_eq!((report.indeterminate, report.open), (1, 0));
+}
+
+#[test]
+fn a_recovery_that_fails_anywhere_loses_nothing_and_can_be_tried_again() {
+    let torn = |end: usize| format!("00000001.torn-{end}-1");
+    let (_, covered) = killed();
+    let steps = [(Op::Open, torn(covered)), (Op::Write, torn(covered)), (Op::Sync, torn(covered)), (Op::SyncDir, "audit".to_owned())];
+    for (op, file) in steps.into_iter().chain([(Op::Open, "00000001.jsonl".to_owned()), (Op::Sync, "00000001.jsonl".to_owned())]) {
+        let (killed, covered) = killed();
+        let (faults, home) = faulty();
+        let home = Home { dir: killed.dir, key: killed.key, files: home.files };
+        let mut segment = fs::read(home.segment()).unwrap();
+        segment[covered + 5] ^= 1;
+        fs::write(home.segment(), &segment).unwrap();
+        faults.fail(op, &file, EIO);
+        assert!(Log::open(home.options()).is_err(), "{op:?} {file}");
+        let aside = names(&home).into_iter().filter(|name| name.contains("torn")).map(|name| fs::read(home.audit().join(name)).unwrap());
+        let kept = fs::read(home.segment()).unwrap() == segment || aside.into_iter().any(|aside| aside == segment[covered..]);
+        assert!(kept, "{op:?} {file}");
+        faults.mend();
+        opsgate_audit::unseal(home.options()).unwrap();
+        let (log, opened) = home.open();
+        assert!(opened.entries >= 1 && opened.quarantined.is_empty());
+        drop(log);
+        home.assert_valid();
+    }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use opsgate_audit::verify::Report;
-use opsgate_audit::{EventKind, Outcome};
+use opsgate_audit::{Code, EventKind, Outcome};
 use support::{Home, args, call, data, verify_folder};
 use tempfile::TempDir;
 
@@ -44,32 +44,39 @@ fn lines(segment: &[u8]) -> Vec<Vec<u8>> {
     segment.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
+/// Without checkpoints: what the chain alone must find.
+fn chain_finds(scratch: &Scratch, segment: &[u8]) -> Vec<&'static str> {
+    let path = scratch.0.path().join("00000001.jsonl");
+    fs::write(path, segment).unwrap();
+    let findings = verify_folder(scratch.0.path()).findings;
+    findings.iter().map(|finding| finding.code.name()).filter(|code| *code != "no_checkpoints").collect()
+}
+
 #[test]
-fn every_bit_flip_is_found() {
+fn every_bit_flip_is_found_by_the_chain_alone() {
+    let (segment, _) = small_log();
+    let scratch = Scratch::new();
+    assert!(chain_finds(&scratch, &segment).is_empty());
+    for at in 0..segment.len() {
+        for bit in 0..8 {
+            let mut changed = segment.clone();
+            changed[at] ^= 1 << bit;
+            assert!(!chain_finds(&scratch, &changed).is_empty(), "bit {bit} of byte {at}");
+        }
+    }
+}
+
+#[test]
+fn every_byte_of_a_checkpoint_counts() {
     let (segment, checkpoints) = small_log();
-    let workers: Vec<_> = (0..2)
-        .map(|worker| {
-            let (segment, checkpoints) = (segment.clone(), checkpoints.clone());
-            std::thread::spawn(move || {
-                let scratch = Scratch::new();
-                for at in (worker..segment.len()).step_by(2) {
-                    for bit in 0..8 {
-                        let mut changed = segment.clone();
-                        changed[at] ^= 1 << bit;
-                        assert!(!scratch.verify(&changed, &checkpoints).is_valid(), "bit {bit} of byte {at}");
-                    }
-                }
-                for at in (worker..checkpoints.len()).step_by(2) {
-                    for bit in 0..8 {
-                        let mut changed = checkpoints.clone();
-                        changed[at] ^= 1 << bit;
-                        assert!(!scratch.verify(&segment, &changed).is_valid(), "bit {bit} of byte {at} of the checkpoints");
-                    }
-                }
-            })
-        })
-        .collect();
-    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    let checkpoints = lines(&checkpoints)[5..].concat();
+    let scratch = Scratch::new();
+    assert!(scratch.verify(&segment, &checkpoints).is_valid(), "the last checkpoint alone covers the log");
+    for at in 0..checkpoints.len() {
+        let mut changed = checkpoints.clone();
+        changed[at] ^= 1 << (at % 8);
+        assert!(!scratch.verify(&segment, &changed).is_valid(), "byte {at}");
+    }
 }
 
 #[test]
@@ -77,7 +84,15 @@ fn every_truncation_is_found() {
     let (segment, checkpoints) = small_log();
     let scratch = Scratch::new();
     for length in 0..segment.len() {
-        assert!(!scratch.verify(&segment[..length], &checkpoints).is_valid(), "{length} of {}", segment.len());
+        if length == 0 || segment[length - 1] == b'\n' {
+            continue;
+        }
+        assert_eq!(chain_finds(&scratch, &segment[..length])[0], "torn_line", "{length}");
+    }
+    // Between two lines the chain looks whole: only what was signed tells.
+    for length in (0..segment.len()).filter(|length| *length == 0 || segment[length - 1] == b'\n') {
+        let report = scratch.verify(&segment[..length], &checkpoints);
+        assert!(report.findings.iter().any(|finding| finding.code == Code::Truncated), "{length}: {report}");
     }
 }
 
@@ -121,6 +136,6 @@ fn a_report_names_file_line_and_byte() {
     changed[2][at] = b'x';
     let report = Scratch::new().verify(&changed.concat(), &checkpoints);
     let finding = &report.findings[0];
-    assert_eq!((finding.code, finding.file.as_str(), finding.line, finding.offset), ("entry_hash", "00000001.jsonl", 3, offset as u64));
+    assert_eq!((finding.code.name(), finding.file.as_str(), finding.line, finding.offset), ("entry_hash", "00000001.jsonl", 3, offset as u64));
     assert!(report.to_string().contains(&format!("00000001.jsonl:3 (byte {offset}): entry_hash:")), "{report}");
 }

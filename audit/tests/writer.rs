@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use opsgate_audit::{AppendError, CallRef, CanonicalJson, EventKind, Log, OpenError, Outcome, unseal};
+use opsgate_audit::{AppendError, CallRef, CanonicalJson, Code, EventKind, Log, OpenError, Outcome, unseal};
 use serde_json::{Value, json};
 use support::{EIO, ENOSPC, Home, Op, args, call, data, faulty};
 
@@ -270,9 +270,14 @@ async fn a_disk_that_cannot_reserve_and_is_full_seals() {
 
 #[tokio::test]
 async fn opening_on_a_disk_that_fails_leaves_a_log_that_opens_later() {
-    for (op, file) in
-        [(Op::Open, "00000001.jsonl"), (Op::Open, "checkpoints"), (Op::SyncDir, "audit"), (Op::Sync, "00000001.jsonl"), (Op::Write, "checkpoints"), (Op::Sync, "checkpoints")]
-    {
+    for (op, file) in [
+        (Op::Open, "00000001.jsonl"),
+        (Op::Open, "checkpoints"),
+        (Op::SyncDir, "audit"),
+        (Op::Sync, "00000001.jsonl"),
+        (Op::Write, "checkpoints"),
+        (Op::Sync, "checkpoints"),
+    ] {
         let (faults, home) = faulty();
         faults.fail(op, file, EIO);
         assert!(Log::open(home.options()).is_err(), "{op:?} {file}");
@@ -331,4 +336,23 @@ async fn names_and_permissions() {
     for (path, mode) in [(home.audit(), 0o700), (home.segment(), 0o600), (home.checkpoints(), 0o600), (home.audit().join("lock"), 0o600)] {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode, "{}", path.display());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_can_be_checked_while_it_is_written() {
+    let home = Home::new();
+    let (log, _) = home.open();
+    let writing = tokio::spawn(async move {
+        for _ in 0..150 {
+            read(&log).await;
+        }
+        log.close().await.unwrap();
+    });
+    while !writing.is_finished() {
+        let report = home.verify();
+        // The reader may come in the middle of a write; that is all it may see.
+        assert!(report.findings.iter().all(|finding| finding.code == Code::TornLine), "{report}");
+    }
+    writing.await.unwrap();
+    assert_eq!(home.assert_valid().entries, 301);
 }

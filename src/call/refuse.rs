@@ -22,7 +22,7 @@ impl Gateway {
                 .with("detail", &self.scrubber.text(detail).0)
                 .emit();
         }
-        let floods = matches!(refusal.code, Code::RateLimited | Code::Busy);
+        let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::Unauthenticated);
         let clean = CleanRefusal::of(&self.scrubber, refusal);
         let unrecorded = if floods {
             match self.flood.sample(mark.caller.id()) {

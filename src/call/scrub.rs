@@ -5,6 +5,8 @@ use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::scrub::{Clean, Counts, Scrubber};
 
+/// The longest sentence of a refusal, in bytes: it may quote what the caller sent.
+const LONGEST_MESSAGE: usize = 2048;
 /// Beyond the tools' own budget: names, positions, the JSON around the variable part.
 const STRUCTURE_FACTOR: usize = 4;
 
@@ -38,7 +40,8 @@ impl Gateway {
 impl CleanRefusal {
     /// Scrubs every word of a refusal; its detail goes to the log, scrubbed as well.
     pub(super) fn of(scrubber: &Scrubber, refusal: Refusal) -> Self {
-        let clean = |text: String| scrubber.text_owned(text).0;
+        // Scrubbed first and cut then: half a secret would not be known for one.
+        let clean = |text: String| scrubber.text_owned(text).0.shortened(LONGEST_MESSAGE);
         let retry_after_s = refusal.retry_after_s();
         let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint()), clean);
         Self { code: refusal.code, message: clean(refusal.message), hint, rule: refusal.rule.map(clean), retry_after_s }

@@ -10,7 +10,10 @@ pub(super) fn say(text: impl AsRef<str>) {
 /// Why the command failed, on standard error.
 pub(super) fn complain(text: impl AsRef<str>) {
     use owo_colors::OwoColorize;
-    let _ = writeln!(anstream::stderr().lock(), "{} {}", "error:".red().bold(), text.as_ref());
+    // A report of several errors says so at each of them.
+    let text = text.as_ref();
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let _ = writeln!(anstream::stderr().lock(), "{} {text}", "error:".red().bold());
 }
 
 /// A value as indented JSON.

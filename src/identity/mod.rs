@@ -46,6 +46,11 @@ impl Caller {
         &self.address
     }
 
+    /// Whoever came without a valid credential. Policy knows no such caller: it is refused everything, and recorded.
+    pub(crate) fn nobody(from: IpAddr) -> Self {
+        Self { id: "unauthenticated".into(), address: Address::Ip(from) }
+    }
+
     /// The user id, for a caller over the socket.
     #[must_use]
     pub fn uid(&self) -> Option<u32> {

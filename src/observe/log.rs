@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -120,16 +121,21 @@ fn verbose() -> bool {
 }
 
 fn write_line(level: &str, component: Component, message: Value, context: Map<String, Value>) {
-    let line = serde_json::json!({
-        "ts": jiff::Timestamp::now().to_string(),
-        "level": level,
-        "run_id": RUN.get().map_or("", |run| run.id.as_str()),
-        "component": component.name(),
-        "message": message,
-        "context": context,
-    });
+    let run_id = RUN.get().map_or("", |run| run.id.as_str());
+    let line = LogLine { ts: jiff::Timestamp::now().to_string(), level, run_id, component: component.name(), message, context };
     // Standard error may be gone (a closed terminal); a log line is no reason to die.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", serde_json::to_string(&line).unwrap_or_default());
+}
+
+/// A line as it is written, in this order.
+#[derive(Serialize)]
+struct LogLine<'a> {
+    ts: String,
+    level: &'a str,
+    run_id: &'a str,
+    component: &'a str,
+    message: Value,
+    context: Map<String, Value>,
 }
 
 /// Lines of libraries, scrubbed whole.

@@ -139,9 +139,12 @@ impl<'a> Call<'a> {
     /// The allow rules that cover the whole call, in the order of their ids.
     pub(super) fn allowing(&self) -> Vec<u32> {
         let who = self.who();
+        let (hits, everywhere) = self.allow_hits();
         let covers = |index: &&u32| {
             self.core.rule(**index).is_some_and(|rule| {
-                !rule.rule.shadow
+                let hit = everywhere | hits.iter().find(|(one, _)| one == *index).map_or(0, |(_, kinds)| *kinds);
+                rule.kinds & hit == rule.kinds
+                    && !rule.rule.shadow
                     // A write needs a rule that names its tool.
                     && (self.entry.class == Class::Read || rule.rule.when.tools.is_some())
                     && rule.is_about(&who, self.core.defaults.automation)
@@ -149,6 +152,22 @@ impl<'a> Call<'a> {
             })
         };
         self.entry.allows.iter().filter(covers).copied().collect()
+    }
+
+    /// For each allow rule that names a touched value: the kinds it names one of. And the kinds that rule nothing out:
+    /// a folder may be reached by a glob that does not match it.
+    fn allow_hits(&self) -> (Vec<(u32, u16)>, u16) {
+        let mut hits: Vec<(u32, u16)> = Vec::new();
+        for (kind, table) in &self.entry.allow_tables {
+            for one in self.of(*kind) {
+                table.each_match(&one.value, |rule| match hits.iter_mut().find(|(one, _)| *one == rule) {
+                    Some((_, kinds)) => *kinds |= bit(*kind),
+                    None => hits.push((rule, bit(*kind))),
+                });
+            }
+        }
+        let everywhere = if self.of(ScopeKind::Tree).next().is_some() { bit(ScopeKind::Path) } else { 0 };
+        (hits, everywhere)
     }
 
     /// Whether every touched value of each kind that the rule names is one it names, and there is one.

@@ -1,6 +1,6 @@
 //! Model → what `decide` reads: every glob compiled, every rule indexed by the tools it can be about.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use opsgate_tools::mode::Mode;
@@ -38,8 +38,8 @@ pub(super) struct Core {
     pub(super) defaults: Defaults,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
-    pub(super) people: std::collections::BTreeMap<String, Person>,
-    pub(super) groups: std::collections::BTreeMap<String, Vec<String>>,
+    pub(super) people: BTreeMap<String, Person>,
+    pub(super) groups: BTreeMap<String, Vec<String>>,
     pub(super) approvals: Approvals,
     exact_callers: HashMap<String, Arc<Profile>>,
     caller_globs: Vec<(GlobTable, Arc<Profile>)>,
@@ -61,7 +61,7 @@ pub(super) struct Core {
 pub(super) struct CompiledSystem {
     pub(super) mode: Mode,
     pub(super) roots: Option<Vec<Pattern>>,
-    pub(super) commands: std::collections::BTreeMap<String, Command>,
+    pub(super) commands: BTreeMap<String, Command>,
     pub(super) lists: Vec<(ScopeKind, GlobTable)>,
 }
 
@@ -72,6 +72,8 @@ pub(super) struct ToolEntry {
     pub(super) class: Class,
     pub(super) denies: DenyIndex,
     pub(super) allows: Vec<u32>,
+    /// For each kind, the allow rules that a value of it can belong to: rules out most rules in one pass.
+    pub(super) allow_tables: Vec<(ScopeKind, GlobTable)>,
 }
 
 pub(super) struct CompiledRule {
@@ -279,10 +281,21 @@ impl Indexed {
         let common = DenyIndex::new(&common, rules)?;
         let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, class), denies), allows)| {
             let denies = DenyIndex::new(&denies, rules)?;
-            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class: *class, denies, allows })
+            let allow_tables = allow_tables(&allows, rules)?;
+            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class: *class, denies, allows, allow_tables })
         });
         Ok(Self { names, tools: tools.collect::<Result<_, globset::Error>>()?, common })
     }
+}
+
+fn allow_tables(members: &[u32], rules: &[CompiledRule]) -> Result<Vec<(ScopeKind, GlobTable)>, globset::Error> {
+    let mut globs: BTreeMap<ScopeKind, Vec<(String, u32)>> = BTreeMap::new();
+    for (member, rule) in members.iter().filter_map(|member| rules.get(*member as usize).map(|rule| (*member, rule))) {
+        for (kind, patterns) in &rule.rule.when.scopes {
+            globs.entry(*kind).or_default().extend(patterns.iter().map(|pattern| (pattern.value.text().to_owned(), member)));
+        }
+    }
+    globs.into_iter().map(|(kind, globs)| Ok((kind, GlobTable::new(globs, Subject::Scope(kind), Compare::Exact)?))).collect()
 }
 
 impl CompiledRule {

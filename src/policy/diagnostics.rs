@@ -61,6 +61,10 @@ pub struct Warning(Finding);
 
 /// What is shown of a very long line, in characters.
 const SHOWN: usize = 160;
+/// The longest message, in characters.
+const MESSAGE: usize = 600;
+/// The most findings of one file: enough to mend it by, and little work to make.
+pub(super) const MOST: usize = 100;
 
 impl Finding {
     pub(super) fn new(source: Source<'_>, at: Pos, message: impl Into<String>, help: Option<String>) -> Self {
@@ -121,7 +125,8 @@ impl fmt::Display for PolicyErrors {
             f.write_str("\n\n")?;
         }
         let count = self.errors.len();
-        write!(f, "the policy has {count} error{}; it is not used", if count == 1 { "" } else { "s" })
+        let more = if count >= MOST { " or more" } else { "" };
+        write!(f, "the policy has {count}{more} error{}; it is not used", if count == 1 { "" } else { "s" })
     }
 }
 
@@ -147,18 +152,21 @@ impl fmt::Display for Warning {
 
 /// Without what a terminal would act on: a policy's own names are in the messages.
 fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_default())
-        } else {
-            shown.push(c)
-        }
-        shown
-    })
+    let mut shown = String::new();
+    for c in text.chars().take(MESSAGE) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    if text.chars().nth(MESSAGE).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The name nearest to `wrong`, where one is near enough that it may have been meant.
 pub(super) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if wrong.len() > 100 {
+        return None;
+    }
     let folded = wrong.to_lowercase().replace('-', "_");
     names
         .into_iter()

@@ -1,7 +1,7 @@
 //! What may happen: `policy.yaml`, read strictly and compiled once, and the decision about each call.
 //!
-//! The path of a policy: text → [`yaml`] tree with places → [`read`] model, all errors at once → [`compile`] index →
-//! [`decide`]. A [`Policy`] never changes and does no I/O after it was loaded.
+//! The path of a policy: text → `yaml` tree with places → `read` model, all errors at once → `compile` index →
+//! `decide`. A [`Policy`] never changes and does no I/O after it was loaded.
 //!
 //! # Laws
 //!

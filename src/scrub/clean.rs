@@ -40,6 +40,16 @@ impl Clean<String> {
         Self(text.to_owned())
     }
 
+    /// At most this many bytes of it, cut between characters and marked where it was cut.
+    #[must_use]
+    pub fn shortened(self, bytes: usize) -> Self {
+        if self.0.len() <= bytes {
+            return self;
+        }
+        let end = (0..=bytes).rev().find(|at| self.0.is_char_boundary(*at)).unwrap_or(0);
+        Self(self.0.get(..end).unwrap_or_default().to_owned() + "…")
+    }
+
     /// Starts a text that is joined from fixed and clean pieces.
     pub const fn builder() -> CleanBuilder {
         CleanBuilder(String::new())

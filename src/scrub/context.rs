@@ -2,16 +2,11 @@
 //! `<password>…</password>`, `PASSWORD '…'`, `name: TOKEN` with `value: …`.
 
 use super::key_name::{self, LONGEST, Sensitive, Weight};
-use super::placeholder::{Place, is_placeholder, is_secret};
+use super::keyed_value::{Key, VALUE};
+use super::placeholder::{Place, is_secret};
 use super::span::{MARK, Span};
-use super::value::looks_random;
 use std::cell::Cell;
 use std::ops::Range;
-
-/// The longest value that is read for one key.
-const VALUE: usize = 16 << 10;
-/// How often all of a text's bytes may be read as values.
-const READ_AGAIN: usize = 12;
 
 /// Judges the key around the piece `hit..hit_end`, which begins at or after `floor`, and adds its
 /// value where that is a secret. Returns where the next look may begin.
@@ -19,32 +14,92 @@ const READ_AGAIN: usize = 12;
 /// `read` counts the bytes of values read so far. Text made to have its values read again and
 /// again (`key=key=key=…`) is redacted unjudged from then on: linear, and on the safe side.
 pub(super) fn find(text: &str, hit: Range<usize>, floor: usize, read: &Cell<usize>, spans: &mut Vec<Span>) -> usize {
-    let (hit, hit_end) = (hit.start, hit.end);
     let bytes = text.as_bytes();
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let earliest = hit.saturating_sub(LONGEST).max(floor);
-    let start = bytes.get(earliest..hit).unwrap_or_default().iter().rposition(|byte| !is_name(byte)).map_or(earliest, |at| earliest + at + 1);
-    let start = skip_escape(bytes, start, hit);
-    let rest = bytes.get(hit_end..).unwrap_or_default();
-    let end = hit_end + rest.iter().take(LONGEST).take_while(|byte| is_name(byte)).count();
+    let (Range { start, .. }, end) = name_around(text, hit, floor);
     let name = text.get(start..end).unwrap_or_default();
     let before = bytes.get(start.saturating_sub(16)..start).unwrap_or_default();
-    if before.ends_with(MARK.as_bytes()) || before.ends_with(b"$") || before.ends_with(b"${") || before.ends_with(b"{{") || before.ends_with(b"checksum/") {
+    if before.ends_with(MARK.as_bytes())
+        || (before.ends_with(b"$") && !is_assigned(bytes, end))
+        || before.ends_with(b"${")
+        || before.ends_with(b"{{")
+        || before.ends_with(b"checksum/")
+    {
         return end;
     }
     if name.len() >= 6 && name.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("bearer")) && name.len() == 6 {
         return bearer(text, end, spans).unwrap_or(end);
     }
+    if name == "sshpass" && bytes.get(end..end + 4) == Some(b" -p ") {
+        let key = Key { text, read, start: end, end, name, named: PASSWORD };
+        return key.flag(end + 3, end + 4).map_or(end, |found| add(found, PASSWORD.kind, spans));
+    }
+    if (name == "Key" || name == "key") && (before.ends_with(b"Unseal ") || before.ends_with(b"unseal ") || before.ends_with(b"Recovery ")) {
+        let number = bytes.get(end..).unwrap_or_default().iter().take(4).take_while(|byte| byte.is_ascii_digit() || **byte == b' ').count();
+        let key = Key { text, read, start, end: end + number, name, named: Sensitive { kind: "unseal_key", weight: Weight::Strong } };
+        return key.value().map_or(end, |found| add(found, key.named.kind, spans));
+    }
+    if !may_have_value(bytes, end, name) {
+        return end;
+    }
     let name = name.trim_end_matches(['.', '-']);
     let Some(named) = key_name::classify(name.trim_start_matches('-')) else { return end };
     let key = Key { text, read, start, end: start + name.len(), name, named };
-    match key.value() {
-        Some((from, to)) if from < to => {
-            spans.push(Span { start: from, end: to, kind: named.kind });
-            to.max(end)
-        }
-        _ => end,
+    key.value().map_or(end, |found| add(found, named.kind, spans)).max(end)
+}
+
+/// What a password's own name announces.
+pub(super) const PASSWORD: Sensitive = Sensitive { kind: "password", weight: Weight::Strong };
+
+/// Adds a finding and returns its end.
+fn add((start, end): (usize, usize), kind: &'static str, spans: &mut Vec<Span>) -> usize {
+    if start < end {
+        spans.push(Span { start, end, kind });
     }
+    end
+}
+
+/// `$password = '…'`: a variable that is set, not read.
+fn is_assigned(bytes: &[u8], end: usize) -> bool {
+    let rest = bytes.get(end..).unwrap_or_default();
+    let spaces = rest.iter().take(40).take_while(|byte| **byte == b' ').count();
+    let value = rest.get(spaces + 1..).unwrap_or_default().iter().find(|byte| **byte != b' ');
+    rest.get(spaces) == Some(&b'=') && matches!(value, Some(b'"' | b'\''))
+}
+
+/// Whether what follows a name can be its value at all: most words of clean text leave here.
+fn may_have_value(bytes: &[u8], end: usize, name: &str) -> bool {
+    let rest = bytes.get(end..).unwrap_or_default();
+    let spaces = rest.iter().take(40).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match rest.get(spaces) {
+        Some(b'=' | b':' | b'%' | b'\\' | b'&' | b'>' | b'"' | b'\'' | b'`' | b']' | b'<' | 0x1b) => true,
+        Some(b'\n' | b'\r') => {
+            rest.iter().take(80).find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'v' | b'V' | b'"' | b'\''))
+        }
+        Some(_) if spaces > 0 => {
+            name.starts_with('-')
+                || name.eq_ignore_ascii_case("password")
+                || matches!(name, "requirepass" | "masterauth" | "aws_secret_access_key")
+                || rest.get(spaces..).is_some_and(|rest| rest.starts_with(b"value") || rest.starts_with(b"type="))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the name around the piece `hit` is that of something secret, whatever follows it.
+pub(super) fn names_secret(text: &str, hit: Range<usize>) -> (bool, usize) {
+    let (name, end) = name_around(text, hit, 0);
+    (text.get(name).is_some_and(|name| key_name::classify(name.trim_matches(['-', '.'])).is_some()), end)
+}
+
+/// Where the name around the piece `hit` stands, and where its characters end.
+fn name_around(text: &str, hit: Range<usize>, floor: usize) -> (Range<usize>, usize) {
+    let bytes = text.as_bytes();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let earliest = hit.start.saturating_sub(LONGEST).max(floor);
+    let start = bytes.get(earliest..hit.start).unwrap_or_default().iter().rposition(|byte| !is_name(byte)).map_or(earliest, |at| earliest + at + 1);
+    let rest = bytes.get(hit.end..).unwrap_or_default();
+    let end = hit.end + rest.iter().take(LONGEST).take_while(|byte| is_name(byte)).count();
+    (skip_escape(bytes, start, hit.start)..end, end)
 }
 
 /// `\npassword=`: the letter of an escape is no part of the name.
@@ -61,493 +116,20 @@ fn skip_escape(bytes: &[u8], start: usize, hit: usize) -> usize {
 fn bearer(text: &str, end: usize, spans: &mut Vec<Span>) -> Option<usize> {
     let rest = text.get(end..)?;
     let value = rest.strip_prefix(' ')?;
-    let len = value.bytes().take(VALUE).take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=')).count();
+    let len = value
+        .bytes()
+        .take(VALUE)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'='))
+        .count();
     let token = value.get(..len)?.trim_end_matches('.');
     // `Bearer realm="…"` is a challenge.
-    if token.trim_end_matches('=').contains('=') || value.get(len..)?.starts_with('"') && token.ends_with('=') || token.len() < 8 || !is_secret(Weight::Weak, token, Place::Quoted) {
+    if token.trim_end_matches('=').contains('=')
+        || value.get(len..)?.starts_with('"') && token.ends_with('=')
+        || token.len() < 8
+        || !is_secret(Weight::Weak, token, Place::Quoted)
+    {
         return None;
     }
     spans.push(Span { start: end + 1, end: end + 1 + token.len(), kind: "bearer_token" });
     Some(end + 1 + token.len())
-}
-
-/// A sensitive key in a text.
-struct Key<'t> {
-    text: &'t str,
-    read: &'t Cell<usize>,
-    start: usize,
-    end: usize,
-    name: &'t str,
-    named: Sensitive,
-}
-
-impl Key<'_> {
-    fn byte(&self, at: usize) -> Option<u8> {
-        self.text.as_bytes().get(at).copied()
-    }
-
-    fn rest(&self, at: usize) -> &str {
-        self.text.get(at..).unwrap_or_default()
-    }
-
-    fn before(&self) -> &[u8] {
-        self.text.as_bytes().get(self.start.saturating_sub(64)..self.start).unwrap_or_default()
-    }
-
-    /// Where the value stands, if it is a secret.
-    fn value(&self) -> Option<(usize, usize)> {
-        let closed = self.skip_closing(self.end);
-        if let Some(at) = self.element(closed) {
-            let end = at + memchr::memchr(b'<', self.rest(at).as_bytes().get(..VALUE.min(self.rest(at).len()))?)?;
-            self.read.set(self.read.get() + end - at);
-            return if self.rest(end).starts_with("</") { self.accept(at, end, Place::Leaf) } else { None };
-        }
-        let spaced = self.skip_spaces(closed);
-        if let Some(at) = self.equals(spaced) {
-            let tight = spaced == closed && self.byte(at).is_some_and(|byte| !matches!(byte, b' ' | b'\t'));
-            return self.after_separator(self.skip_spaces(at), if tight { Separator::Tight } else { Separator::Equals });
-        }
-        if self.byte(spaced) == Some(b':') && !matches!(self.byte(spaced + 1), Some(b':')) {
-            return self.after_separator(self.skip_spaces(spaced + 1), Separator::Colon);
-        }
-        if let Some(at) = self.pair(closed) {
-            return self.after_separator(at, Separator::Pair);
-        }
-        if self.is_flag() {
-            return self.flag(closed, spaced);
-        }
-        if spaced > closed && closed == self.end {
-            return self.spoken(spaced);
-        }
-        None
-    }
-
-    /// Past the quotes, brackets and colours that close a key.
-    fn skip_closing(&self, mut at: usize) -> usize {
-        let limit = at + 24;
-        while at < limit {
-            let rest = self.rest(at);
-            let len = match self.byte(at) {
-                Some(b'"' | b'\'' | b'`' | b']') => 1,
-                Some(b'\\') if rest.trim_start_matches('\\').starts_with(['"', '\'']) => 1,
-                Some(b'\\') if rest.starts_with("\\u0022") => 6,
-                Some(b'\\') if rest.starts_with("\\u001b[") || rest.starts_with("\\x1b[") => rest.find('m').filter(|at| *at < 14).map_or(0, |at| at + 1),
-                Some(0x1b) => rest.find('m').filter(|at| *at < 10).map_or(0, |at| at + 1),
-                Some(b'&') if rest.starts_with("&quot;") => 6,
-                Some(b'%') if rest.starts_with("%22") => 3,
-                _ => 0,
-            };
-            if len == 0 {
-                break;
-            }
-            at += len;
-        }
-        at
-    }
-
-    fn skip_spaces(&self, at: usize) -> usize {
-        at + self.rest(at).bytes().take(40).take_while(|byte| matches!(byte, b' ' | b'\t')).count()
-    }
-
-    /// Past `=`, `:=`, `=>` or an escaped `=`; not past a comparison.
-    fn equals(&self, at: usize) -> Option<usize> {
-        let rest = self.rest(at);
-        if rest.starts_with("==") || rest.starts_with("=~") {
-            return None;
-        }
-        let quoted = at > self.end;
-        let signs = ["=>", ":=", "=", "%3D", "%3d", "\\u003d", "\\u003D", "&#61;", "%3A"];
-        signs.iter().find(|sign| rest.starts_with(**sign) && (quoted || **sign != "%3A")).map(|sign| at + sign.len())
-    }
-
-    /// `<password>` or `name="password">`: the start of the element's text.
-    fn element(&self, closed: usize) -> Option<usize> {
-        let rest = self.rest(closed);
-        if let Some(inner) = rest.strip_prefix("</key>") {
-            let gap = inner.len() - inner.trim_start().len();
-            return inner.trim_start().starts_with("<string>").then(|| closed + 6 + gap + 8);
-        }
-        let open = self.before().iter().rposition(|byte| matches!(byte, b'<' | b'>' | b'\n'));
-        let tag = open.filter(|at| self.before().get(*at) == Some(&b'<')).and_then(|at| self.before().get(at + 1..))?;
-        let prefix = tag.is_empty() || tag.last() == Some(&b':') || tag.contains(&b'=');
-        if !prefix || tag.first() == Some(&b'/') {
-            return None;
-        }
-        if rest.starts_with('>') {
-            return Some(closed + 1);
-        }
-        // `<password type="x">`
-        let named = self.before().last() == Some(&b'<') && rest.starts_with(' ');
-        let close = rest.bytes().take(128).position(|byte| matches!(byte, b'>' | b'<' | b'\n'))?;
-        (named && self.byte(closed + close) == Some(b'>') && !rest.get(..close)?.contains("value")).then_some(closed + close + 1)
-    }
-
-    /// `name: PASSWORD` and then `value:`; `key="Password" value=`.
-    fn pair(&self, closed: usize) -> Option<usize> {
-        let rest = self.rest(closed);
-        let gap = rest.bytes().take(80).take_while(|byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b'"' | b'\'' | b'\\')).count();
-        let word = rest.get(gap..)?;
-        if gap == 0 || !word.get(..5)?.eq_ignore_ascii_case("value") {
-            return None;
-        }
-        let at = self.skip_closing(closed + gap + 5);
-        matches!(self.byte(at), Some(b':' | b'=')).then(|| self.skip_spaces(at + 1))
-    }
-
-    fn is_flag(&self) -> bool {
-        self.name.starts_with('-') && !matches!(self.before().last(), Some(byte) if byte.is_ascii_alphanumeric())
-    }
-
-    /// `--password value`, `"--password", "value"`.
-    fn flag(&self, closed: usize, spaced: usize) -> Option<(usize, usize)> {
-        if closed > self.end && self.byte(closed) == Some(b',') {
-            let at = self.skip_spaces(closed + 1);
-            return self.quoted(at);
-        }
-        if spaced == closed || self.byte(spaced) == Some(b'-') {
-            return None;
-        }
-        self.quoted(spaced).or_else(|| {
-            let end = self.bare_end(spaced, |byte| matches!(byte, b'|' | b';' | b')' | b'`'));
-            self.accept(spaced, end, Place::Loose).filter(|_| !is_wordy_flag(self.text.get(spaced..end).unwrap_or_default()))
-        })
-    }
-
-    /// `PASSWORD 'x'` in SQL, `password x` in `.netrc`.
-    fn spoken(&self, spaced: usize) -> Option<(usize, usize)> {
-        let word = self.text.get(self.start..self.end)?;
-        if word.eq_ignore_ascii_case("password") && self.byte(spaced) == Some(b'\'') {
-            return self.quoted(spaced);
-        }
-        if word == "password" && self.follows_login() {
-            let end = self.bare_end(spaced, |_| false);
-            return self.accept(spaced, end, Place::Bare);
-        }
-        None
-    }
-
-    /// Whether `machine` or `login` stands shortly before, as in `.netrc`.
-    fn follows_login(&self) -> bool {
-        let before = self.text.as_bytes().get(self.start.saturating_sub(160)..self.start).unwrap_or_default();
-        memchr::memmem::rfind(before, b"login ").is_some() || memchr::memmem::rfind(before, b"machine ").is_some()
-    }
-
-    fn after_separator(&self, at: usize, separator: Separator) -> Option<(usize, usize)> {
-        match self.named.weight {
-            Weight::Authorization => return self.authorization(at),
-            Weight::Cookie => return self.cookie(at),
-            _ => {}
-        }
-        if let Some(block) = self.block(at) {
-            return Some(block);
-        }
-        if let Some((quote, 0, _)) = self.opening(at)
-            && self.inside_string(quote)
-        {
-            // `'Password: '`: the quote closes the string that the key is in.
-            return None;
-        }
-        if self.opening(at).is_some() {
-            return self.quoted(at);
-        }
-        if let Some(inner) = self.rest(at).strip_prefix("%22") {
-            let len = inner.bytes().take(VALUE).take_while(|byte| !byte.is_ascii_whitespace()).count();
-            self.read.set(self.read.get() + len);
-            let len = inner.get(..len)?.find("%22").unwrap_or(len);
-            return self.accept(at + 3, at + 3 + len, Place::Quoted);
-        }
-        let first = self.begins_line();
-        let stops = match (separator, first) {
-            (Separator::Tight, Line::First) => [b'"', b'\'', b'"', b'"', b'"', b'"', b'"'],
-            _ => [b'"', b'\'', b',', b';', b'&', b')', b'}'],
-        };
-        let in_query = matches!(self.before().last(), Some(b'?' | b'&'));
-        let mut end = self.bare_end(at, |byte| stops.contains(&byte) || matches!(byte, b'<' | b'`') || (in_query && byte == b'#'));
-        let value = self.text.get(at..end)?;
-        if let Some(cut) = value.find("\\n").or_else(|| value.find("\\r")).or_else(|| value.find("\\\"")).or_else(|| value.find("\\u0026")).or_else(|| value.find("%26")) {
-            end = at + cut;
-        }
-        if let Some(cut) = self.text.get(at..end).and_then(next_pair) {
-            end = at + cut;
-        }
-        let written = self.text.get(at..end)?;
-        let trimmed = at + written.trim_end_matches([',', ';', ')', ':']).len();
-        let punctuated = trimmed < end && placeholder_like(self.text.get(at..trimmed)?);
-        if punctuated {
-            end = trimmed;
-        }
-        let next = self.byte(end);
-        let line_ends = self.rest(end).bytes().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).is_none_or(|byte| byte == b'\n' || byte == b'#');
-        let place = match (separator, first) {
-            _ if punctuated => Place::Loose,
-            (Separator::Tight, Line::First | Line::Inside) if !matches!(next, Some(b')' | b'(' | b';')) || first == Line::Inside && next == Some(b';') => Place::Bare,
-            (Separator::Pair, _) => Place::Bare,
-            (Separator::Equals | Separator::Colon, Line::First) if line_ends => Place::Bare,
-            _ => Place::Loose,
-        };
-        if separator == Separator::Colon && place == Place::Bare && self.text.get(at..end).is_some_and(is_type_name) {
-            return None;
-        }
-        if self.named.weight == Weight::Phrase {
-            let line = memchr::memchr3(b'\n', b'"', b'\\', self.rest(at).as_bytes()).unwrap_or(self.rest(at).len()).min(VALUE);
-            return self.accept(at, at + line, Place::Bare);
-        }
-        self.accept(at, end, place)
-    }
-
-    /// Whether a string that `quote` opened earlier on the line goes on after the key.
-    fn inside_string(&self, quote: u8) -> bool {
-        let from = self.start.saturating_sub(200);
-        let before = self.text.as_bytes().get(from..self.end).unwrap_or_default();
-        let line = memchr::memrchr(b'\n', before).map_or(before, |at| before.get(at + 1..).unwrap_or_default());
-        let quotes = line.iter().enumerate().filter(|(at, byte)| {
-            let beside = |at: Option<usize>| at.and_then(|at| line.get(at)).is_some_and(u8::is_ascii_alphanumeric);
-            let apostrophe = beside(at.checked_sub(1)) && beside(Some(at + 1));
-            let escaped = at.checked_sub(1).and_then(|at| line.get(at)) == Some(&b'\\');
-            **byte == quote && !apostrophe && !escaped
-        });
-        // A key in quotes of its own was closed before its separator.
-        quotes.count() % 2 == 1 && !matches!(self.byte(self.end), Some(byte) if byte == quote)
-    }
-
-    /// The quote at `at`: its byte, how many backslashes escape it, and where its text begins.
-    fn opening(&self, at: usize) -> Option<(u8, usize, usize)> {
-        let at = match self.byte(at) {
-            Some(b'b' | b'r' | b'f' | b'u' | b'@' | b'L') if matches!(self.byte(at + 1), Some(b'"' | b'\'')) => at + 1,
-            _ => at,
-        };
-        let slashes = self.rest(at).bytes().take(8).take_while(|byte| *byte == b'\\').count();
-        let quote = self.byte(at + slashes)?;
-        matches!(quote, b'"' | b'\'' | b'`').then_some((quote, slashes, at + slashes + 1))
-    }
-
-    /// The quoted value at `at`, to its closing quote or, cut off, to the end of the line.
-    fn quoted(&self, at: usize) -> Option<(usize, usize)> {
-        let (quote, slashes, from) = self.opening(at)?;
-        let bytes = self.rest(from).as_bytes();
-        let bytes = bytes.get(..VALUE.min(bytes.len()))?;
-        let closing = memchr::memchr_iter(quote, bytes).find(|place| {
-            let before = bytes.get(..*place).unwrap_or_default().iter().rev().take(16).take_while(|byte| **byte == b'\\').count();
-            before == slashes || (slashes == 0 && before.is_multiple_of(2))
-        });
-        let end = match closing {
-            Some(place) => from + place - slashes,
-            None => from + memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len()),
-        };
-        self.accept(from, floor_boundary(self.text, end), Place::Quoted)
-    }
-
-    /// The end of an unquoted value.
-    fn bare_end(&self, at: usize, stop: impl Fn(u8) -> bool) -> usize {
-        let len = self.rest(at).bytes().take(VALUE).take_while(|byte| !byte.is_ascii_whitespace() && !stop(*byte)).count();
-        self.read.set(self.read.get() + len);
-        at + len
-    }
-
-    /// A YAML block scalar: `key: |` and the lines that are indented deeper.
-    fn block(&self, at: usize) -> Option<(usize, usize)> {
-        let rest = self.rest(at);
-        if self.named.weight != Weight::Strong || !rest.starts_with(['|', '>']) {
-            return None;
-        }
-        let header = memchr::memchr(b'\n', rest.as_bytes().get(..8.min(rest.len()))?)?;
-        let line_start = memchr::memrchr(b'\n', self.text.as_bytes().get(self.start.saturating_sub(LONGEST)..self.start)?).map_or(0, |at| self.start.saturating_sub(LONGEST) + at + 1);
-        let indent = self.rest(line_start).bytes().take_while(|byte| *byte == b' ').count();
-        let from = at + header + 1;
-        let mut end = from;
-        for line in self.rest(from).split_inclusive('\n').take(200) {
-            let depth = line.len() - line.trim_start_matches(' ').len();
-            if !line.trim().is_empty() && depth <= indent {
-                break;
-            }
-            end += line.len();
-        }
-        let body = self.text.get(from..end)?;
-        let from = from + (body.len() - body.trim_start().len());
-        self.accept(from, from + body.trim().len(), Place::Leaf)
-    }
-
-    /// `Bearer x`, `Basic x`, `Token x`: the scheme stays. Without a scheme all of it goes.
-    fn authorization(&self, at: usize) -> Option<(usize, usize)> {
-        let at = self.opening(at).map_or(at, |(_, _, from)| from);
-        let end_of = |from: usize| self.bare_end(from, |byte| matches!(byte, b'"' | b'\'' | b'`' | b',' | b'\\' | b'<' | b'}' | b';'));
-        let first = end_of(at);
-        let word = self.text.get(at..first)?;
-        let scheme = word.len() >= 3 && word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && self.byte(first) == Some(b' ') && !looks_random(word);
-        let from = if scheme { self.skip_spaces(first) } else { at };
-        let to = end_of(from);
-        let known = ["bearer", "basic", "token", "digest", "negotiate", "apikey", "api-key", "ntlm", "hawk", "splunk", "bot", "genie", "key", "ssws", "discordbot"];
-        if scheme && !known.contains(&word.to_ascii_lowercase().as_str()) {
-            let value = self.text.get(from..to)?;
-            return (value.len() >= 12 && looks_random(value)).then_some((from, to));
-        }
-        let place = if scheme { Place::Quoted } else { Place::Loose };
-        self.accept_as(Weight::Weak, from, to, place).or_else(|| {
-            let value = self.text.get(from..to)?;
-            (scheme && value.len() >= 8 && word.eq_ignore_ascii_case("basic") && super::decode::base64(value).is_some_and(|bytes| bytes.contains(&b':'))).then_some((from, to))
-        })
-    }
-
-    /// `a=1; session=x`: the line goes from the first value that looks generated.
-    fn cookie(&self, at: usize) -> Option<(usize, usize)> {
-        let at = self.opening(at).map_or(at, |(_, _, from)| from);
-        let rest = self.rest(at).as_bytes();
-        let rest = rest.get(..VALUE.min(rest.len()))?;
-        let end = at + rest.iter().position(|byte| matches!(byte, b'\n' | b'\r' | b'"' | b'\'' | b'\\' | b'<' | b'`')).unwrap_or(rest.len());
-        self.read.set(self.read.get() + end - at);
-        let line = self.text.get(at..floor_boundary(self.text, end))?;
-        if self.read.get() > READ_AGAIN * self.text.len() + VALUE && !line.starts_with(MARK) {
-            return Some((at, at + line.len()));
-        }
-        let mut from = None;
-        let mut to = at;
-        let mut place = at;
-        for pair in line.split(';') {
-            if let Some((name, value)) = pair.split_once('=') {
-                let starts = place + name.len() + 1;
-                let attribute = ["expires", "max-age", "path", "domain", "samesite", "version"].contains(&name.trim().to_ascii_lowercase().as_str());
-                if !attribute && name.trim_start().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) && value.trim().len() >= 8 && !is_placeholder(value.trim()) && is_secret(Weight::Weak, value, Place::Leaf) {
-                    from.get_or_insert(starts);
-                    to = starts + value.trim_end().len();
-                }
-            }
-            place += pair.len() + 1;
-        }
-        from.map(|from| (from, to))
-    }
-
-    fn accept(&self, from: usize, to: usize, place: Place) -> Option<(usize, usize)> {
-        self.accept_as(self.named.weight, from, to, place)
-    }
-
-    fn accept_as(&self, weight: Weight, from: usize, to: usize, place: Place) -> Option<(usize, usize)> {
-        let value = self.text.get(from..to)?;
-        let lead = value.len() - value.trim_start().len();
-        let value = value.trim();
-        self.read.set(self.read.get() + value.len());
-        let exhausted = self.read.get() > READ_AGAIN * self.text.len() + VALUE;
-        (!value.is_empty() && (exhausted && !value.starts_with(MARK) || is_secret(weight, value, place))).then_some((from + lead, from + lead + value.len()))
-    }
-
-    /// Whether the key begins a line or follows a separator, rather than standing in a sentence.
-    fn begins_line(&self) -> Line {
-        let before = self.before();
-        let lead = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'-' | b'+' | b'"' | b'\'' | b'#' | b'$' | b'>')).count();
-        let rest = before.get(..before.len() - lead).unwrap_or_default();
-        match rest.last() {
-            None if before.len() < 64 => Line::First,
-            Some(b'\n' | b'\r') => Line::First,
-            Some(b'n') if rest.ends_with(b"\\n") => Line::First,
-            _ if rest.ends_with(b"export") || rest.ends_with(b"ENV") || rest.ends_with(b"ARG") || rest.ends_with(b"set") => Line::First,
-            _ => Line::Inside,
-        }
-    }
-}
-
-/// Where the next `&name=` or `;name=` begins.
-fn next_pair(value: &str) -> Option<usize> {
-    value.match_indices(['&', ';', ',']).map(|(at, _)| at).find(|at| {
-        let rest = value.get(at + 1..).unwrap_or_default();
-        let name = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')).count();
-        (2..40).contains(&name) && rest.as_bytes().get(name) == Some(&b'=') && rest.as_bytes().get(name + 1).is_some_and(|byte| *byte != b'=')
-    })
-}
-
-/// A word as programs have it before a comma.
-fn placeholder_like(value: &str) -> bool {
-    is_placeholder(value) || super::placeholder::is_wordy(value)
-}
-
-/// `Option`, `SecretString`, `ApiKey`: what programs write after a colon.
-fn is_type_name(value: &str) -> bool {
-    value.starts_with(|c: char| c.is_ascii_uppercase()) && value.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'?' | b'|' | b'[' | b']'))
-}
-
-/// `--token file`, `--password stdin`: a word that is no secret beside a flag in a sentence.
-fn is_wordy_flag(value: &str) -> bool {
-    super::placeholder::is_wordy(value) && value.len() < 6
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Separator {
-    /// `key=value`
-    Tight,
-    /// `key = value`
-    Equals,
-    /// `key: value`
-    Colon,
-    /// `name: key` and, after it, `value: value`
-    Pair,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
-    First,
-    Inside,
-}
-
-/// The last character boundary at or before `at`.
-fn floor_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().take(4).find(|at| text.is_char_boundary(*at)).unwrap_or(0)
-}
-
-/// `IDENTIFIED BY 'x'`, as SQL sets passwords.
-pub(super) fn find_identified(text: &str, end: usize, read: &Cell<usize>, spans: &mut Vec<Span>) -> usize {
-    let rest = text.get(end..).unwrap_or_default();
-    let by = memchr::memchr(b'\'', rest.as_bytes().get(..48.min(rest.len())).unwrap_or_default()).filter(|at| rest.get(..*at).is_some_and(|between| between.to_ascii_lowercase().contains("by")));
-    let named = Sensitive { kind: "password", weight: Weight::Strong };
-    let key = Key { text, read, start: end, end, name: "password", named };
-    if let Some((from, to)) = by.and_then(|at| key.quoted(end + at)) {
-        spans.push(Span { start: from, end: to, kind: named.kind });
-    }
-    end
-}
-
-/// A hash in `crypt` format, to be guessed from offline.
-pub(super) fn find_hash(text: &str, start: usize, spans: &mut Vec<Span>) -> usize {
-    let bytes = text.as_bytes().get(start..).unwrap_or_default();
-    let len = bytes.iter().take(512).take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'$' | b'.' | b'/' | b'+' | b'=' | b',' | b'-' | b'_' | b'{' | b'}')).count();
-    let hash = text.get(start..start + len).unwrap_or_default();
-    let body = hash.rsplit(['$', '}']).next().unwrap_or_default();
-    if body.len() >= 20 && looks_random(body) && !hash.contains("$$") {
-        spans.push(Span { start, end: start + len, kind: "crypt_hash" });
-    }
-    start + len
-}
-
-/// `host:5432:database:user:password`
-pub(super) fn find_pgpass(text: &str, start: usize, end: usize, spans: &mut Vec<Span>) -> usize {
-    let rest = text.get(end..).unwrap_or_default();
-    let line = rest.get(..memchr::memchr2(b'\n', b'\r', rest.as_bytes()).unwrap_or(rest.len()).min(512)).unwrap_or_default();
-    let before = text.as_bytes().get(start.saturating_sub(64)..start).unwrap_or_default();
-    let host = before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'*')).count();
-    let mut fields = line.splitn(3, ':');
-    if let (Some(database), Some(user), Some(password)) = (fields.next(), fields.next(), fields.next())
-        && host > 0
-        && !line.contains([' ', '/'])
-        && !password.is_empty()
-        && is_secret(Weight::Strong, password, Place::Bare)
-    {
-        let from = end + database.len() + user.len() + 2;
-        spans.push(Span { start: from, end: from + password.len(), kind: "pgpass_password" });
-    }
-    end
-}
-
-/// `curl -u user:password`
-pub(super) fn find_user(text: &str, end: usize, spans: &mut Vec<Span>) -> usize {
-    let rest = text.get(end..).unwrap_or_default();
-    let quote = usize::from(rest.starts_with(['"', '\'']));
-    let word = rest.get(quote..).unwrap_or_default();
-    let len = word.bytes().take(256).take_while(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'')).count();
-    if let Some((user, password)) = word.get(..len).and_then(|word| word.split_once(':'))
-        && !user.is_empty()
-        && !password.contains("//")
-        && !password.starts_with(':')
-        && is_secret(Weight::Strong, password, Place::Bare)
-    {
-        let from = end + quote + user.len() + 1;
-        spans.push(Span { start: from, end: from + password.len(), kind: "password" });
-    }
-    end
 }

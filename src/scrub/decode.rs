@@ -42,14 +42,20 @@ pub(super) fn hidden_kind(blob: &str, known: &Known, depth: usize) -> Option<&'s
 
 fn decoded_text(blob: &str) -> Option<String> {
     // The first bytes tell text from hashes, keys and pictures at almost no cost.
-    let sample = blob.get(..16)?;
-    printable(base64(sample)?)?;
+    let sample = blob.as_bytes().get(..16)?;
+    let mut bytes = [0; 12];
+    let engine = if sample.contains(&b'-') || sample.contains(&b'_') { &URL_SAFE } else { &STANDARD };
+    let len = engine.decode_slice(sample, &mut bytes).ok()?;
+    bytes.get(..len)?.iter().all(is_text).then_some(())?;
     printable(base64(blob)?)
 }
 
+const fn is_text(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t' | 0x80..)
+}
+
 fn printable(bytes: Vec<u8>) -> Option<String> {
-    let text = bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t' | 0x80..));
-    if text { String::from_utf8(bytes).ok() } else { None }
+    if bytes.iter().all(is_text) { String::from_utf8(bytes).ok() } else { None }
 }
 
 fn is_hex(text: &str) -> bool {

@@ -5,7 +5,7 @@ use super::key_name::{self, Sensitive, Weight};
 use super::known::Known;
 use super::placeholder::{Place, is_secret};
 use super::span::{mark, mark_len};
-use super::{kubernetes, scan, stems};
+use super::{kubernetes, scan, stems, tokens, unicode};
 use serde_json::{Map, Value};
 
 /// Documents inside strings inside documents are opened this often.
@@ -24,7 +24,8 @@ pub(super) fn scrub_text(text: &str, known: &Known, counts: &mut Counts, texts: 
     let trimmed = text.trim();
     let is_document = (trimmed.starts_with('{') && trimmed.ends_with('}')) || (trimmed.starts_with('[') && trimmed.ends_with(']'));
     // A walk finds more than a search only where a key, a URI, a block or an escape is in the text.
-    let worth_a_walk = texts < NESTED_TEXTS && is_document && (stems::announced(trimmed) || memchr::memmem::find(trimmed.as_bytes(), b"\\u").is_some());
+    let worth_a_walk =
+        texts < NESTED_TEXTS && is_document && (stems::names_secret(trimmed) || memchr::memmem::find(trimmed.as_bytes(), b"\\u").is_some());
     if !worth_a_walk {
         return scan::scrub(text, known, counts);
     }
@@ -106,6 +107,12 @@ impl Walk<'_> {
         let changed: Vec<_> = fields
             .keys()
             .filter_map(|name| {
+                if name.len() < tokens::RUN
+                    && self.known.is_empty()
+                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+                {
+                    return None;
+                }
                 let mut found = Counts::new();
                 let clean = scan::scrub(name, self.known, &mut found)?;
                 self.counts.merge(&found);
@@ -167,13 +174,33 @@ impl Walk<'_> {
     }
 }
 
+/// Removes hidden characters from every string of a document, keys apart: those are scanned by
+/// [`scrub`], and two that look the same must stay two.
+pub(super) fn strip_hidden(value: &mut Value) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) => {
+                if let Some(visible) = unicode::strip_hidden(text) {
+                    *text = visible;
+                }
+            }
+            Value::Array(items) => open.extend(items),
+            Value::Object(fields) => open.extend(fields.values_mut()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
 fn name_announces(name: &str) -> Option<Sensitive> {
     if stems::announced(name) || name == "sid" { key_name::classify(name) } else { None }
 }
 
 /// The name in `{"name": "DB_PASSWORD", "value": "…"}`, as many systems write variables.
 fn pair_name(fields: &Map<String, Value>) -> Option<&str> {
-    ["name", "key", "Name", "Key", "ParameterKey", "ParameterName", "OptionName", "variable", "label", "field"].iter().find_map(|name| fields.get(*name)?.as_str())
+    ["name", "key", "Name", "Key", "ParameterKey", "ParameterName", "OptionName", "variable", "label", "field"]
+        .iter()
+        .find_map(|name| fields.get(*name)?.as_str())
 }
 
 fn is_value_name(name: &str) -> bool {

@@ -33,34 +33,215 @@ pub(super) const LONGEST: usize = 96;
 
 /// Names that end in these words say little about what came before them.
 const TRAILING: &[&str] = &[
-    "b64", "base64", "current", "default", "dev", "live", "new", "old", "plain", "plaintext", "primary", "prod", "production", "raw", "sandbox",
-    "secondary", "stage", "staging", "test", "text", "val", "value",
+    "b64",
+    "base",
+    "base64",
+    "current",
+    "default",
+    "dev",
+    "live",
+    "new",
+    "old",
+    "plain",
+    "plaintext",
+    "primary",
+    "prod",
+    "production",
+    "raw",
+    "sandbox",
+    "secondary",
+    "stage",
+    "staging",
+    "test",
+    "text",
+    "val",
+    "value",
 ];
 
 /// A name with one of these words is about a secret and does not hold it.
-const ABOUT: &[&str] = &["allow", "checksum", "digest", "fingerprint", "has", "is", "no", "num", "public", "require", "required", "requires", "show", "hide", "forgot"];
+const ABOUT: &[&str] =
+    &["allow", "checksum", "digest", "fingerprint", "has", "is", "no", "num", "public", "require", "required", "requires", "show", "hide", "forgot"];
 
 /// Qualifiers that make a `token` a place in a list, a piece of text, or a request's mark.
 const HARMLESS_TOKENS: &[&str] = &[
-    "bos", "cached", "cancellation", "cancel", "class", "client", "close", "cls", "completion", "concurrency", "context", "continuation", "continue", "count", "current", "cursor",
-    "delimiter", "end", "eos", "expected", "first", "forward", "idempotency", "ident", "input", "keyword", "last", "lex", "lookahead", "mask", "max", "min",
-    "next", "num", "open", "output", "pad", "page", "pagination", "paging", "parse", "per", "prev", "previous", "prompt", "punct", "reasoning", "request", "resume", "sep",
-    "special", "start", "starting", "stop", "string", "sync", "syntax", "total", "unexpected", "unk", "used", "watch", "marker", "thinking", "batch", "budget", "consumed",
+    "bos",
+    "cached",
+    "cancellation",
+    "cancel",
+    "class",
+    "client",
+    "close",
+    "cls",
+    "completion",
+    "concurrency",
+    "context",
+    "continuation",
+    "continue",
+    "count",
+    "current",
+    "cursor",
+    "delimiter",
+    "end",
+    "eos",
+    "expected",
+    "first",
+    "forward",
+    "idempotency",
+    "ident",
+    "input",
+    "keyword",
+    "last",
+    "lex",
+    "lookahead",
+    "mask",
+    "max",
+    "min",
+    "next",
+    "num",
+    "open",
+    "output",
+    "pad",
+    "page",
+    "pagination",
+    "paging",
+    "parse",
+    "per",
+    "prev",
+    "previous",
+    "prompt",
+    "punct",
+    "reasoning",
+    "request",
+    "resume",
+    "sep",
+    "special",
+    "start",
+    "starting",
+    "stop",
+    "string",
+    "sync",
+    "syntax",
+    "total",
+    "unexpected",
+    "unk",
+    "used",
+    "watch",
+    "marker",
+    "thinking",
+    "batch",
+    "budget",
+    "consumed",
 ];
 
 /// Qualifiers that make a `token` a credential for certain.
 const SECRET_TOKENS: &[&str] = &[
-    "access", "admin", "agent", "api", "app", "auth", "authentication", "authorization", "bearer", "bot", "ci", "csrf", "deploy", "gh", "git", "github", "gitlab", "id", "invite",
-    "jenkins", "job", "join", "jwt", "login", "master", "npm", "oauth", "personal", "private", "pypi", "refresh", "registry", "root", "runner",
-    "secret", "security", "server", "service", "session", "signing", "slack", "trigger", "upload", "user", "vault", "verification", "webhook", "xsrf", "sas",
+    "access",
+    "admin",
+    "agent",
+    "api",
+    "app",
+    "auth",
+    "authentication",
+    "authorization",
+    "bearer",
+    "bot",
+    "ci",
+    "csrf",
+    "deploy",
+    "gh",
+    "git",
+    "github",
+    "gitlab",
+    "id",
+    "invite",
+    "jenkins",
+    "job",
+    "join",
+    "jwt",
+    "login",
+    "master",
+    "npm",
+    "oauth",
+    "personal",
+    "private",
+    "pypi",
+    "refresh",
+    "registry",
+    "root",
+    "runner",
+    "secret",
+    "security",
+    "server",
+    "service",
+    "session",
+    "signing",
+    "slack",
+    "trigger",
+    "upload",
+    "user",
+    "vault",
+    "verification",
+    "webhook",
+    "xsrf",
+    "sas",
 ];
 
 /// Qualifiers that make a `key` a secret.
 const SECRET_KEYS: &[&str] = &[
-    "access", "account", "admin", "aes", "api", "app", "application", "auth", "authentication", "authorization", "cipher", "consumer", "cookie", "crypto", "decryption", "deploy",
-    "encrypt", "encryption", "functions", "gossip", "hmac", "host", "ingest", "integration", "jwt", "license", "master", "mailgun", "openai", "private", "preshared", "psk",
-    "recovery", "secret", "security", "server", "service", "session", "sharedaccess", "shared", "signing", "ssh", "storage", "stripe", "subscription", "symmetric", "unseal",
-    "webhook", "write", "routing", "anthropic", "sendgrid", "datadog", "dd",
+    "access",
+    "account",
+    "admin",
+    "aes",
+    "api",
+    "app",
+    "application",
+    "auth",
+    "authentication",
+    "authorization",
+    "cipher",
+    "consumer",
+    "cookie",
+    "crypto",
+    "decryption",
+    "deploy",
+    "encrypt",
+    "encryption",
+    "functions",
+    "gossip",
+    "hmac",
+    "host",
+    "ingest",
+    "integration",
+    "jwt",
+    "license",
+    "master",
+    "mailgun",
+    "openai",
+    "private",
+    "preshared",
+    "psk",
+    "recovery",
+    "secret",
+    "security",
+    "server",
+    "service",
+    "session",
+    "sharedaccess",
+    "shared",
+    "signing",
+    "ssh",
+    "storage",
+    "stripe",
+    "subscription",
+    "symmetric",
+    "unseal",
+    "webhook",
+    "write",
+    "routing",
+    "anthropic",
+    "sendgrid",
+    "datadog",
+    "dd",
 ];
 
 /// Words written together.
@@ -90,6 +271,8 @@ const COMPOUNDS: &[(&str, &str)] = &[
     ("password", "password"),
     ("passwd", "password"),
     ("passphrase", "passphrase"),
+    ("requirepass", "password"),
+    ("masterauth", "password"),
     ("sshpass", "password"),
     ("dbpass", "password"),
     ("keypass", "password"),
@@ -102,40 +285,39 @@ const COMPOUNDS: &[(&str, &str)] = &[
 
 /// What `name` announces, if anything.
 pub(super) fn classify(name: &str) -> Option<Sensitive> {
-    if name.len() > LONGEST {
-        return None;
-    }
-    let words = words(name);
-    let squeezed: String = words.concat();
-    let mut named = by_words(&words)?;
+    let words = Words::of(name)?;
+    let mut list = [""; Words::MOST];
+    let mut named = by_words(words.list(&mut list))?;
     if matches!(named.weight, Weight::Strong | Weight::Weak)
-        && let Some(vendor) = vendor_of_key(&squeezed)
+        && let Some(vendor) = vendor_of_key(words.squeezed())
     {
         named.kind = vendor;
     }
     Some(named)
 }
 
-fn by_words(all: &[String]) -> Option<Sensitive> {
+fn by_words(all: &[&str]) -> Option<Sensitive> {
     use Weight::{Authorization, Cookie, Phrase, Random, Strong, Weak};
     let mut words = all;
     while let [front @ .., last] = words
         && !front.is_empty()
-        && (TRAILING.contains(&last.as_str()) || last.bytes().all(|byte| byte.is_ascii_digit()))
+        && (TRAILING.contains(last) || last.bytes().all(|byte| byte.is_ascii_digit()))
     {
         words = front;
     }
     let (last, before) = words.split_last()?;
     let head = last.trim_end_matches(|c: char| c.is_ascii_digit());
-    let previous = before.last().map_or("", String::as_str);
+    let previous = before.last().copied().unwrap_or_default();
     let named = |kind, weight| Some(Sensitive { kind, weight });
-    if before.iter().any(|word| ABOUT.contains(&word.as_str())) {
+    if before.iter().any(|word| ABOUT.contains(word)) {
         return None;
     }
-    let qualified = |by: &[&str]| before.iter().any(|word| by.contains(&word.as_str()));
+    let qualified = |by: &[&str]| before.iter().any(|word| by.contains(word));
     match head {
         "password" | "passwd" | "passcode" | "passwort" | "pswd" => named("password", Strong),
-        "pwd" | "pass" if !before.is_empty() => named("password", if previous == "by" || previous == "first" || previous == "second" { return None } else { Strong }),
+        "pwd" | "pass" if !before.is_empty() => {
+            named("password", if previous == "by" || previous == "first" || previous == "second" { return None } else { Strong })
+        }
         "pwd" | "pass" => named("password", Weak),
         "passwords" => named("password", Weak),
         "passphrase" => named("passphrase", Strong),
@@ -148,17 +330,35 @@ fn by_words(all: &[String]) -> Option<Sensitive> {
         "token" | "jwt" => named("token", Weak),
         "tokens" if qualified(SECRET_TOKENS) => named("token", Weak),
         "key" if previous == "private" => named("private_key", Strong),
-        "key" if qualified(&["encryption", "encrypt", "decryption", "signing", "master", "hmac", "symmetric", "aes", "cipher", "preshared", "gossip", "psk"]) => {
+        "key"
+            if qualified(&[
+                "encryption",
+                "encrypt",
+                "decryption",
+                "signing",
+                "master",
+                "hmac",
+                "symmetric",
+                "aes",
+                "cipher",
+                "preshared",
+                "gossip",
+                "psk",
+            ]) =>
+        {
             named("encryption_key", Strong)
         }
         "key" if previous == "unseal" || previous == "recovery" => named("unseal_key", Strong),
         "key" | "keys" if previous == "host" || (previous == "access" && head == "keys") => None,
         "key" if SECRET_KEYS.contains(&previous) => named("api_key", Strong),
         "keys" if ["api", "unseal", "recovery", "private", "secret"].contains(&previous) => named("api_key", Weak),
+        "psk" => named("encryption_key", Strong),
         "authorization" => named("authorization", Authorization),
         "auth" => named("credential", Weak),
         "credential" | "credentials" | "creds" | "cred" => named("credential", Weak),
-        "cookie" | "cookies" if before.iter().all(|word| ["set", "http", "request", "response", "x", "header"].contains(&word.as_str())) => named("cookie", Cookie),
+        "cookie" | "cookies" if before.iter().all(|word| ["set", "http", "request", "response", "x", "header"].contains(word)) => {
+            named("cookie", Cookie)
+        }
         "hash" if previous == "password" => named("password", Weak),
         "signature" | "sig" | "hmac" => named("signature", Random),
         "id" if previous == "session" => named("session", Random),
@@ -180,23 +380,59 @@ fn compound(head: &str) -> Option<Sensitive> {
 }
 
 /// The words of a name in lower case: `dbPassword`, `DB_PASSWORD` and `db-password` are the same.
-fn words(name: &str) -> Vec<String> {
-    let bytes = name.as_bytes();
-    let mut words: Vec<String> = Vec::with_capacity(4);
-    let mut word = String::new();
-    for (at, &byte) in bytes.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b'_');
-        let after = bytes.get(at + 1).copied().unwrap_or(b'_');
-        let hump = byte.is_ascii_uppercase() && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
-        if (hump || !byte.is_ascii_alphanumeric()) && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
+/// Names are judged by the thousand, so nothing is allocated.
+struct Words {
+    /// All words, without what separated them.
+    text: [u8; LONGEST],
+    ends: [usize; Self::MOST],
+    count: usize,
+}
+
+impl Words {
+    /// A name has no more words.
+    const MOST: usize = 24;
+
+    fn of(name: &str) -> Option<Self> {
+        let bytes = name.as_bytes();
+        let mut words = Self { text: [0; LONGEST], ends: [0; Self::MOST], count: 0 };
+        let (mut len, mut begun) = (0, 0);
+        let mut before = b'_';
+        for (at, &byte) in bytes.iter().enumerate() {
+            let after = bytes.get(at + 1).copied().unwrap_or(b'_');
+            let hump = byte.is_ascii_uppercase() && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
+            if (hump || !byte.is_ascii_alphanumeric()) && len > begun {
+                words.close(len)?;
+                begun = len;
+            }
+            if byte.is_ascii_alphanumeric() {
+                *words.text.get_mut(len)? = byte.to_ascii_lowercase();
+                len += 1;
+            }
+            before = byte;
         }
-        if byte.is_ascii_alphanumeric() {
-            word.push(char::from(byte.to_ascii_lowercase()));
+        if len > begun {
+            words.close(len)?;
         }
+        Some(words)
     }
-    if !word.is_empty() {
-        words.push(word);
+
+    fn close(&mut self, end: usize) -> Option<()> {
+        *self.ends.get_mut(self.count)? = end;
+        self.count += 1;
+        Some(())
     }
-    words
+
+    fn squeezed(&self) -> &str {
+        let len = self.count.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0);
+        self.text.get(..len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+
+    fn list<'w>(&'w self, list: &'w mut [&'w str; Self::MOST]) -> &'w [&'w str] {
+        let mut from = 0;
+        for (word, end) in list.iter_mut().zip(&self.ends).take(self.count) {
+            *word = self.squeezed().get(from..*end).unwrap_or_default();
+            from = *end;
+        }
+        list.get(..self.count).unwrap_or_default()
+    }
 }

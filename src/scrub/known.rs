@@ -31,6 +31,11 @@ impl Known {
         Self(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms).ok())
     }
 
+    /// Whether there is nothing to look for.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(super) fn find(&self, text: &str, spans: &mut Vec<Span>) {
         if let Some(searcher) = &self.0 {
             spans.extend(searcher.find_iter(text).map(|found| Span { start: found.start(), end: found.end(), kind: KIND }));

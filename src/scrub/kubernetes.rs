@@ -22,7 +22,10 @@ impl Manifests {
     /// `stringData`.
     pub(super) fn find(&mut self, text: &str, hit: usize, spans: &mut Vec<Span>) {
         let before = text.get(..hit).unwrap_or_default();
-        if hit < self.read_to || !text.get(hit..).is_some_and(|rest| rest.starts_with("Secret")) || !before.trim_end_matches([' ', '"', '\'']).ends_with("kind:") {
+        if hit < self.read_to
+            || !text.get(hit..).is_some_and(|rest| rest.starts_with("Secret"))
+            || !before.trim_end_matches([' ', '"', '\'']).ends_with("kind:")
+        {
             return;
         }
         if !text.get(hit + 6..).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ', '\r']).starts_with('\n') || rest.is_empty()) {

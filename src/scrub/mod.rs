@@ -5,7 +5,7 @@
 //! 1. `known`: the gateway's own credentials, in every form they may take.
 //! 2. `tokens`: runs of token characters, probed against the table of formats in `rules`.
 //! 3. `stems`: pieces of key names (`passw`, `secr`, `tok`), URIs and key blocks, judged by
-//!    `context`, `uri`, `pem`.
+//!    `context` (with `key_name`, `keyed_value`, `placeholder`), `uri`, `pem`, `formats`.
 //! 4. `span`: findings that overlap become one, and each becomes `[REDACTED:kind]`.
 //!
 //! JSON is walked with its key names by `json`; what it finds never changes the shape of a document.
@@ -14,8 +14,11 @@ mod clean;
 mod context;
 mod counts;
 mod decode;
+mod formats;
+mod headers;
 mod json;
 mod key_name;
+mod keyed_value;
 mod known;
 mod kubernetes;
 mod pem;
@@ -77,6 +80,14 @@ impl Scrubber {
         let mut counts = Counts::new();
         json::scrub(&mut value, &self.known, &mut counts);
         (Clean::vouched(value), counts)
+    }
+
+    /// A document from outside for a model's eyes: every string is cleaned as by
+    /// [`Scrubber::untrusted_text`]; newlines and tabs stay.
+    pub fn untrusted_json(&self, value: Value) -> (Clean<Value>, Counts) {
+        let mut value = value;
+        json::strip_hidden(&mut value);
+        self.json(value)
     }
 
     /// A log line without its secrets. A line of JSON stays valid JSON.

@@ -12,7 +12,9 @@ pub(super) fn find(text: &str, start: usize, spans: &mut Vec<Span>) -> usize {
     let bytes = text.as_bytes();
     let dashes = bytes.get(..start).unwrap_or_default().iter().rev().take(6).take_while(|byte| matches!(byte, b'-' | b' ')).count();
     let label_at = start + 6;
-    let label = rest.get(6..).map(|rest| rest.bytes().take(48).take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ').count());
+    let label = rest
+        .get(6..)
+        .map(|rest| rest.bytes().take(48).take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ').count());
     let label_end = label_at + label.unwrap_or(0);
     let label = text.get(label_at..label_end).unwrap_or_default();
     let closed = text.get(label_end..).is_some_and(|rest| rest.starts_with("----"));
@@ -67,7 +69,9 @@ fn body_end(text: &str, body: usize, begin: usize) -> Option<usize> {
             return material.then_some(shut);
         }
         let content = piece.trim();
-        if content.is_empty() || content.bytes().all(|byte| matches!(byte, b'+' | b'-' | b'>' | b'|' | b'#' | b'*' | b'"' | b'\'' | b' ' | b',' | b'\\')) {
+        if content.is_empty()
+            || content.bytes().all(|byte| matches!(byte, b'+' | b'-' | b'>' | b'|' | b'#' | b'*' | b'"' | b'\'' | b' ' | b',' | b'\\'))
+        {
             blank += 1;
             if blank > 3 {
                 break;
@@ -88,12 +92,21 @@ fn is_material(line: &str, going: bool) -> bool {
     let base64 = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
     let longest = line.split([' ', '\t', ':', '"', '\'']).filter(|word| base64(word)).map(str::len).max().unwrap_or(0);
     let last = line.split([' ', '\t']).next_back().unwrap_or_default().trim_start_matches(['+', '-', '>', '|', '#', '*', '"', '\'']);
-    longest >= 40 || (!last.is_empty() && base64(last) && (last.len() >= 24 || (going && !line.contains(' ') && last.len() >= 4 && (last.len() >= 16 || last.ends_with('=') || last.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())))))
+    longest >= 40
+        || (!last.is_empty()
+            && base64(last)
+            && (last.len() >= 24
+                || (going
+                    && !line.contains(' ')
+                    && last.len() >= 4
+                    && (last.len() >= 16 || last.ends_with('=') || last.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())))))
 }
 
 /// The headers of old PEM, PGP and PuTTY armour.
 fn is_header(line: &str) -> bool {
-    ["Proc-Type", "DEK-Info", "Version", "Comment", "Charset", "Hash", "Private-MAC", "Encryption", "Public-Lines", "Key-Derivation", "Argon2"].iter().any(|name| line.contains(name))
+    ["Proc-Type", "DEK-Info", "Version", "Comment", "Charset", "Hash", "Private-MAC", "Encryption", "Public-Lines", "Key-Derivation", "Argon2"]
+        .iter()
+        .any(|name| line.contains(name))
 }
 
 /// The text in lines, split at real and at escaped line ends.

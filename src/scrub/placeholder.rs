@@ -25,8 +25,12 @@ pub(super) fn is_secret(weight: Weight, value: &str, place: Place) -> bool {
     }
     match weight {
         Weight::Phrase => is_phrase(value) || is_secret(Weight::Weak, value, place),
-        Weight::Random => value.len() >= 16 && !is_code(value, place) && !value.contains(char::is_whitespace) && !is_identifier(value) && looks_random(value),
-        Weight::Weak => value.len() >= if place == Place::Leaf { 6 } else { 8 } && is_opaque(value) && !is_code(value, place) && !is_identifier(value),
+        Weight::Random => {
+            value.len() >= 16 && !is_code(value, place) && !value.contains(char::is_whitespace) && !is_identifier(value) && looks_random(value)
+        }
+        Weight::Weak => {
+            value.len() >= if place == Place::Leaf { 6 } else { 8 } && is_opaque(value) && !is_code(value, place) && !is_identifier(value)
+        }
         Weight::Strong | Weight::Authorization | Weight::Cookie => is_strong_secret(value, place),
     }
 }
@@ -50,7 +54,11 @@ fn is_phrase(value: &str) -> bool {
 
 /// A quoted run of digits is a password only where nothing but a password can stand.
 fn is_long_number(weight: Weight, value: &str, place: Place) -> bool {
-    weight == Weight::Strong && matches!(place, Place::Leaf | Place::Quoted) && value.len() >= 6 && value.bytes().all(|byte| byte.is_ascii_digit()) && !is_one_byte_repeated(value)
+    weight == Weight::Strong
+        && matches!(place, Place::Leaf | Place::Quoted)
+        && value.len() >= 6
+        && value.bytes().all(|byte| byte.is_ascii_digit())
+        && !is_one_byte_repeated(value)
 }
 
 /// No spaces, and not made of words.
@@ -83,12 +91,136 @@ fn vowels(text: &str) -> usize {
 
 /// Words that stand beside sensitive keys in programs, schemas and messages.
 const COMMON: &[&str] = &[
-    "absent", "admin", "any", "array", "auth", "auto", "basic", "bearer", "bool", "boolean", "bytes", "char", "const", "default", "default_value", "denied", "deny", "disabled", "dynamic",
-    "empty", "enabled", "env", "error", "expired", "external", "failed", "failure", "field", "file", "found", "generate", "generated", "hashed", "header", "hidden", "ignore", "ignored",
-    "incorrect", "inherit", "input", "int", "integer", "internal", "invalid", "is", "key", "keyring", "list", "manual", "map", "mask", "masked", "match", "mismatch", "missing", "must", "never", "new", "none",
-    "not", "number", "object", "ok", "omitted", "optional", "option", "pass", "present", "private", "prompt", "provided", "public", "random", "read", "redacted", "rejected", "required", "reset", "revoked", "rotated", "self", "sensitive",
-    "set", "static", "str", "string", "success", "text", "the", "todo", "type", "undefined", "unknown", "unset", "valid", "value", "varchar", "void", "wrong", "write", "yes", "off", "on", "no", "null", "nil", "true", "false",
-    "changeme", "change_me", "change-me", "example", "dummy", "fake", "sample", "placeholder", "redacted", "filtered", "scrubbed", "removed", "foo", "bar", "baz", "foobar", "test", "unused", "unchanged", "updated",
+    "absent",
+    "admin",
+    "any",
+    "array",
+    "auth",
+    "auto",
+    "basic",
+    "bearer",
+    "bool",
+    "boolean",
+    "bytes",
+    "char",
+    "const",
+    "default",
+    "default_value",
+    "denied",
+    "deny",
+    "disabled",
+    "dynamic",
+    "empty",
+    "enabled",
+    "env",
+    "error",
+    "expired",
+    "external",
+    "failed",
+    "failure",
+    "field",
+    "file",
+    "found",
+    "generate",
+    "generated",
+    "hashed",
+    "header",
+    "hidden",
+    "ignore",
+    "ignored",
+    "incorrect",
+    "inherit",
+    "input",
+    "int",
+    "integer",
+    "internal",
+    "invalid",
+    "is",
+    "key",
+    "keyring",
+    "list",
+    "manual",
+    "map",
+    "mask",
+    "masked",
+    "match",
+    "mismatch",
+    "missing",
+    "must",
+    "never",
+    "new",
+    "none",
+    "not",
+    "number",
+    "object",
+    "ok",
+    "omitted",
+    "optional",
+    "option",
+    "pass",
+    "present",
+    "private",
+    "prompt",
+    "provided",
+    "public",
+    "random",
+    "read",
+    "redacted",
+    "rejected",
+    "required",
+    "reset",
+    "revoked",
+    "rotated",
+    "self",
+    "sensitive",
+    "set",
+    "static",
+    "str",
+    "string",
+    "success",
+    "text",
+    "the",
+    "todo",
+    "type",
+    "undefined",
+    "unknown",
+    "unset",
+    "valid",
+    "value",
+    "varchar",
+    "void",
+    "wrong",
+    "write",
+    "yes",
+    "off",
+    "on",
+    "no",
+    "null",
+    "nil",
+    "true",
+    "false",
+    "changeme",
+    "change_me",
+    "change-me",
+    "example",
+    "dummy",
+    "fake",
+    "sample",
+    "placeholder",
+    "redacted",
+    "filtered",
+    "scrubbed",
+    "removed",
+    "foo",
+    "bar",
+    "baz",
+    "foobar",
+    "test",
+    "unused",
+    "unsupported",
+    "supported",
+    "unchanged",
+    "updated",
 ];
 
 fn is_common(value: &str) -> bool {
@@ -103,7 +235,8 @@ fn names_a_secret(value: &str) -> bool {
 }
 
 fn is_number(value: &str) -> bool {
-    value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'_' | b',')) && value.bytes().any(|byte| byte.is_ascii_digit())
+    value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'_' | b','))
+        && value.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 fn is_one_byte_repeated(value: &str) -> bool {
@@ -119,7 +252,27 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     let wrapped = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);
     let masked = value.contains("***") || value.contains("…") || value.contains("••") || lower.contains("xxxx") || value.ends_with("...");
-    let spoken = ["your", "insert", "replace", "enter-", "enter_", "change-me", "change_me", "changeme", "placeholder", "example", "redacted", "dummy", "todo", "fixme", "my-", "my_", "some-", "some_", "fake"];
+    let spoken = [
+        "your",
+        "insert",
+        "replace",
+        "enter-",
+        "enter_",
+        "change-me",
+        "change_me",
+        "changeme",
+        "placeholder",
+        "example",
+        "redacted",
+        "dummy",
+        "todo",
+        "fixme",
+        "my-",
+        "my_",
+        "some-",
+        "some_",
+        "fake",
+    ];
     masked
         || wrapped("<", ">")
         || wrapped("{{", "}}")
@@ -140,7 +293,9 @@ pub(super) fn is_placeholder(value: &str) -> bool {
 /// `$TOKEN`, `${TOKEN}`, `$(command)`, `$env:TOKEN`: but a password may begin with `$` too.
 fn is_variable(value: &str) -> bool {
     let Some(rest) = value.strip_prefix('$') else { return false };
-    rest.starts_with(['{', '(', '$']) || (rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.' | b'-' | b'>' | b'[' | b']' | b'\'')))
+    rest.starts_with(['{', '(', '$'])
+        || (rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.' | b'-' | b'>' | b'[' | b']' | b'\'')))
 }
 
 /// Nothing but replacement marks.
@@ -155,8 +310,43 @@ fn is_marks(value: &str) -> bool {
 /// Where the secret is, rather than what it is.
 fn is_reference(value: &str) -> bool {
     const PREFIXES: &[&str] = &[
-        "vault:", "op://", "ref+", "arn:", "ssm:", "env:", "env.", "file:", "secret://", "sm://", "gcp-sm:", "aws-sm:", "keyring:", "@Microsoft.KeyVault", "ENC[", "{cipher}", "secrets.", "secrets/", "projects/",
-        "resolve:", "{resolve:", "awssm:", "azurekv:", "kms:", "bws:", "infisical:", "doppler:", "https://", "http://", "/run/secrets", "./", "../", "~/", "!Ref", "!Sub", "!vault", "!reference",
+        "vault:",
+        "op://",
+        "ref+",
+        "arn:",
+        "ssm:",
+        "env:",
+        "env.",
+        "file:",
+        "secret://",
+        "sm://",
+        "gcp-sm:",
+        "aws-sm:",
+        "keyring:",
+        "@Microsoft.KeyVault",
+        "ENC[",
+        "{cipher}",
+        "secrets.",
+        "secrets/",
+        "projects/",
+        "resolve:",
+        "{resolve:",
+        "awssm:",
+        "azurekv:",
+        "kms:",
+        "bws:",
+        "infisical:",
+        "doppler:",
+        "https://",
+        "http://",
+        "/run/secrets",
+        "./",
+        "../",
+        "~/",
+        "!Ref",
+        "!Sub",
+        "!vault",
+        "!reference",
     ];
     PREFIXES.iter().any(|prefix| value.starts_with(prefix)) || is_path(value)
 }
@@ -169,7 +359,18 @@ fn is_path(value: &str) -> bool {
 fn is_code(value: &str, place: Place) -> bool {
     match place {
         Place::Leaf => false,
-        Place::Quoted => value.contains("{}") || value.contains(":$") || value.contains("${") || value.contains("{{") || value.contains("%s") || value.contains("%v") || value.contains("#{") || value.contains("\\(") || value.contains("$(") || is_interpolated(value),
+        Place::Quoted => {
+            value.contains("{}")
+                || value.contains(":$")
+                || value.contains("${")
+                || value.contains("{{")
+                || value.contains("%s")
+                || value.contains("%v")
+                || value.contains("#{")
+                || value.contains("\\(")
+                || value.contains("$(")
+                || is_interpolated(value)
+        }
         Place::Bare | Place::Loose => {
             value.starts_with(['&', '*', '(', '[', '{', '<', '|', '!', '>'])
                 || value.contains("::")
@@ -181,7 +382,9 @@ fn is_code(value: &str, place: Place) -> bool {
                 || value.contains("{{")
                 || value.contains("\\w")
                 || value.contains(".*")
-                || (names_a_secret(value) && value.contains('_') && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'))
+                || (names_a_secret(value)
+                    && value.contains('_')
+                    && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'))
                 || (value.contains('(') && value.split('(').next().is_some_and(is_dotted_name))
                 || (value.contains('[') && value.split('[').next().is_some_and(is_dotted_name))
                 || (value.contains('<') && value.split('<').next().is_some_and(is_dotted_name))
@@ -195,12 +398,15 @@ fn is_code(value: &str, place: Place) -> bool {
 
 /// `{name}` inside a string.
 fn is_interpolated(value: &str) -> bool {
-    value.split_once('{').and_then(|(_, rest)| rest.split_once('}')).is_some_and(|(name, _)| name.len() < 48 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'?')))
+    value.split_once('{').and_then(|(_, rest)| rest.split_once('}')).is_some_and(|(name, _)| {
+        name.len() < 48 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'?'))
+    })
 }
 
 /// `self.config.password`
 fn is_dotted_name(value: &str) -> bool {
-    value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'?' | b'!'))
+    value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'?' | b'!'))
 }
 
 /// `X509RequestInheritOptions`: most of it in words that begin with a capital.
@@ -227,6 +433,8 @@ fn is_constant_name(value: &str) -> bool {
 fn is_snake_name(value: &str) -> bool {
     value.split(['_', '.']).all(|piece| {
         let stem = piece.trim_end_matches(|c: char| c.is_ascii_digit());
-        piece.len() - stem.len() <= 3 && stem.bytes().all(|byte| byte.is_ascii_alphabetic()) && (piece.len() == stem.len() || value.contains(['_', '.']) || stem.len() <= 6)
+        piece.len() - stem.len() <= 3
+            && stem.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && (piece.len() == stem.len() || value.contains(['_', '.']) || stem.len() <= 6)
     })
 }

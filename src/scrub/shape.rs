@@ -117,6 +117,22 @@ impl Shape {
         }
     }
 
+    /// The literal that a match begins with, empty where it begins with a class.
+    pub(super) fn first_literal(&self) -> &[u8] {
+        match self.parts.first() {
+            Some(Part::Literal(literal)) => literal,
+            _ => &[],
+        }
+    }
+
+    /// How many letters and digits a match begins with, as far as its first class says.
+    pub(super) fn first_letters(&self) -> usize {
+        match self.parts.first() {
+            Some(Part::Class { class, min, .. }) if (0..=u8::MAX).all(|byte| !in_class(*class, byte) || byte.is_ascii_alphanumeric()) => *min,
+            _ => 0,
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
@@ -140,6 +156,11 @@ impl RunEnds {
     /// Forgets the failed checks of the last run.
     pub(super) const fn new_run(&mut self) {
         self.failed_checks = 0;
+    }
+
+    /// How many letters and digits stand from `at` on.
+    pub(super) fn letters(&mut self, text: &[u8], at: usize) -> usize {
+        self.end(text, at, b'a') - at
     }
 
     fn end(&mut self, text: &[u8], at: usize, class: u8) -> usize {

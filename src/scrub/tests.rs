@@ -173,6 +173,7 @@ const KEYED: &[&str] = &[
     "tool --api-key=@ run",
     "[\"--password\", \"@\"]",
     "curl -u admin:@ https://h.example",
+    "curl -s \\\n  --user 'admin:@' https://h.example",
     "<password>@</password>",
     "<ns:Password>@</ns:Password>",
     "<add key=\"DbPassword\" value=\"@\"/>",
@@ -209,6 +210,21 @@ const KEYED: &[&str] = &[
     "client_secret\\u003d@",
     "%22password%22%3A%22@%22",
     "unseal_key: @",
+    "Unseal Key 1: @",
+    "sshpass -p '@' ssh h",
+    "sshpass -p @ ssh h",
+    "mysql -h db -u root -p@ app",
+    "requirepass @",
+    "psk=@",
+    "password: 'it''s @'",
+    "password: str = \"@\"",
+    "$password = '@';",
+    "define('DB_PASSWORD', '@');",
+    "setenv(\"DB_PASSWORD\", \"@\", 1)",
+    "Password: @",
+    "docker run -e DB_PASSWORD=@ app",
+    "helm install x --set db.password=@,db.user=app",
+    "SECRET_KEY_BASE=@",
 ];
 
 #[test]
@@ -231,6 +247,45 @@ fn a_sensitive_key_gives_its_value_away() {
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn hashes_signatures_and_seeds_are_found() {
+    let mut rng = Rng(0x5eed_0011);
+    for _ in 0..20 {
+        for (template, kind) in [
+            ("$6${a16}${a86}", "crypt_hash"),
+            ("$2b$12${a53}", "crypt_hash"),
+            ("$argon2id$v=19$m=65536,t=3,p=4${a22}${a43}", "crypt_hash"),
+            ("$y$j9T${a22}${a43}", "crypt_hash"),
+        ] {
+            let hash = rng.draw(template);
+            assert_eq!(scrub(&format!("root:{hash}:19000:0:99999")), format!("root:[REDACTED:{kind}]:19000:0:99999"));
+        }
+        let signature = rng.class(b'h', 64);
+        let url = format!("https://b.s3.example/k?X-Amz-Expires=60&X-Amz-Signature={signature}");
+        assert!(!scrub(&url).contains(&signature));
+        let signature = rng.class(b'a', 40);
+        let url = format!("https://a.blob.example/c?sv=2022-11-02&sig={signature}%3D&se=2026");
+        assert!(!scrub(&url).contains(&signature), "{}", scrub(&url));
+        let header = format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential=AKIA{}/20260102/eu-west-1/s3/aws4_request, Signature={}",
+            rng.class(b'5', 16),
+            rng.class(b'h', 64)
+        );
+        let clean = scrub(&header);
+        assert!(
+            clean.starts_with("Authorization: AWS4-HMAC-SHA256 ") && !clean.contains("AKIA") && clean.ends_with("Signature=[REDACTED:signature]"),
+            "{clean}"
+        );
+        let words: Vec<String> = (0..12)
+            .map(|_| {
+                let len = 4 + rng.below(4);
+                rng.class(b'L', len)
+            })
+            .collect();
+        assert_eq!(scrub(&format!("mnemonic: {}", words.join(" "))), "mnemonic: [REDACTED:mnemonic]");
+    }
 }
 
 /// What looks like a secret and is none.
@@ -311,6 +366,14 @@ fn look_alikes(rng: &mut Rng) -> Vec<String> {
         "password: (sensitive value)",
         "token = \"your-token-here\"",
         "[REDACTED:password] token=[REDACTED:token]",
+        "[\"password=\", \"password=\\\"\", \"key=\"]",
+        "mysql -h db -p app",
+        "mysqldump --help",
+        "password: str = \"\"",
+        "if ($password == 'x') { return $token; }",
+        "echo \"$PASSWORD\" | cmd",
+        "map.get(\"password\", \"default\")",
+        "perldoc -u Some::Module",
         "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ user@host",
     ]
     .map(str::to_owned)
@@ -408,7 +471,11 @@ fn private_keys_are_found_however_they_come() {
 fn putty_keys_are_found() {
     let mut rng = Rng(0x5eed_0008);
     let lines: Vec<_> = (0..3).map(|_| rng.class(b'a', 64)).collect();
-    let text = format!("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 3\n{}\nPrivate-MAC: {}\n", lines.join("\n"), rng.class(b'h', 64));
+    let text = format!(
+        "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 3\n{}\nPrivate-MAC: {}\n",
+        lines.join("\n"),
+        rng.class(b'h', 64)
+    );
     let clean = scrub(&text);
     assert!(lines.iter().all(|line| !clean.contains(line)), "{clean}");
 }
@@ -459,7 +526,9 @@ fn kubernetes_secrets_lose_all_values() {
     let (clean, _) = Scrubber::new(Vec::new()).json(applied);
     assert!(!clean.to_string().contains(&value), "{clean:?}");
 
-    let yaml = format!("kind: ConfigMap\ndata:\n  host: db\n---\napiVersion: v1\ndata:\n  host: {value}\n  other: |\n    {value}\nkind: Secret\nmetadata:\n  name: db\n---\nkind: ConfigMap\ndata:\n  host: db\n");
+    let yaml = format!(
+        "kind: ConfigMap\ndata:\n  host: db\n---\napiVersion: v1\ndata:\n  host: {value}\n  other: |\n    {value}\nkind: Secret\nmetadata:\n  name: db\n---\nkind: ConfigMap\ndata:\n  host: db\n"
+    );
     assert_eq!(scrub(&yaml), yaml.replace(&value, "[REDACTED:kubernetes_secret]"));
 }
 
@@ -479,7 +548,10 @@ fn a_line_of_json_stays_json_with_its_order() {
     let scrubber = Scrubber::new(Vec::new());
     let (a, b) = (rng.password(), rng.draw("xoxb-{d12}-{d13}-{a24}"));
     let line = format!("{{\"z\": \"{b}\", \"a\": {{\"password\": \"{a}\"}}, \"token\": 123456789}}");
-    assert_eq!(*scrubber.line(&line), "{\"z\": \"[REDACTED:slack_bot_token]\", \"a\": {\"password\": \"[REDACTED:password]\"}, \"token\": 123456789}");
+    assert_eq!(
+        *scrubber.line(&line),
+        "{\"z\": \"[REDACTED:slack_bot_token]\", \"a\": {\"password\": \"[REDACTED:password]\"}, \"token\": 123456789}"
+    );
     // An escaped prefix is seen only by reading the document.
     let escaped = format!("{{\"x\": \"\\u0067hp_{}\"}}", rng.class(b'a', 36));
     assert_eq!(*scrubber.line(&escaped), "{\"x\":\"[REDACTED:github_token]\"}");
@@ -497,8 +569,16 @@ fn known_credentials_go_in_every_form() {
         let value = value.trim();
         let scrubber = Scrubber::new(vec![SecretString::from(value)]);
         let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let percent: String = value.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
-        for text in [value.to_owned(), hex.clone(), hex.to_ascii_uppercase(), percent.clone(), percent.to_ascii_lowercase(), serde_json::to_string(value).unwrap()] {
+        let percent: String =
+            value.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+        for text in [
+            value.to_owned(),
+            hex.clone(),
+            hex.to_ascii_uppercase(),
+            percent.clone(),
+            percent.to_ascii_lowercase(),
+            serde_json::to_string(value).unwrap(),
+        ] {
             let (clean, counts) = scrubber.text(&format!("it is {text} here"));
             assert!(clean.contains("[REDACTED:known_credential]"), "{text:?} gave {clean:?}");
             assert_eq!(counts.total(), 1);
@@ -532,6 +612,9 @@ fn untrusted_text_hides_no_secret_behind_hidden_characters() {
     let (head, tail) = (rng.class(b'a', 18), rng.class(b'a', 18));
     let (clean, _) = Scrubber::new(Vec::new()).untrusted_text(&format!("ghp_{head}\u{200b}{tail} \u{1b}[31mred"));
     assert_eq!(*clean, "[REDACTED:github_token] red");
+    let document = json!({"log": [format!("a\tb\nghp_{head}\u{200b}{tail} \u{1b}[31mred")]});
+    let (clean, _) = Scrubber::new(Vec::new()).untrusted_json(document);
+    assert_eq!(*clean, json!({"log": ["a\tb\n[REDACTED:github_token] red"]}));
 }
 
 #[test]
@@ -539,8 +622,39 @@ fn text_made_to_be_slow_is_read_in_time() {
     // A quadratic reading of these would not end in the time of a test run.
     let length = 1 << 18;
     let pieces = [
-        "=", "{", "[", "a", "ghp_", "eyJ-", "eyJ", "password=", "password:", "password=\"", "key=", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\\n", "://", "://a:", "://a@", "Cookie:", "kind: Secret\n",
-        "aaaaaaaaaaaaaaaa/", "<password>", "<password ", "Authorization: ", "$2b$", "\\", "\\\\n", "\"token\":", "--token ", "[REDACTED:", "name: PASSWORD\n", "s.", "sk-", "Bearer ", "pass",
+        "=",
+        "{",
+        "[",
+        "a",
+        "ghp_",
+        "eyJ-",
+        "eyJ",
+        "password=",
+        "password:",
+        "password=\"",
+        "key=",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\\n",
+        "://",
+        "://a:",
+        "://a@",
+        "Cookie:",
+        "kind: Secret\n",
+        "aaaaaaaaaaaaaaaa/",
+        "<password>",
+        "<password ",
+        "Authorization: ",
+        "$2b$",
+        "\\",
+        "\\\\n",
+        "\"token\":",
+        "--token ",
+        "[REDACTED:",
+        "name: PASSWORD\n",
+        "s.",
+        "sk-",
+        "Bearer ",
+        "pass",
     ];
     for piece in pieces {
         let text = piece.repeat(length / piece.len());
@@ -575,8 +689,55 @@ fn counts_add_up() {
 fn fragments() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
-            "password", "token", "api_key", "Authorization", "Bearer ", "Basic ", "Cookie: ", "=", ": ", "\"", "'", "\\", "\\\"", "\\n", "\n", " ", ",", "{", "}", "[", "]", "://", "@", ":", "<", ">", "</", "--", "&", ";",
-            "[REDACTED:token]", "[REDACTED:", "ghp_", "eyJ", "AKIA", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "kind: Secret\n", "data:\n", "  ", "$2b$10$", " -u ", "login ", "name", "value", "é", "%22", "%3D", "u: |\n",
+            "password",
+            "token",
+            "api_key",
+            "Authorization",
+            "Bearer ",
+            "Basic ",
+            "Cookie: ",
+            "=",
+            ": ",
+            "\"",
+            "'",
+            "\\",
+            "\\\"",
+            "\\n",
+            "\n",
+            " ",
+            ",",
+            "{",
+            "}",
+            "[",
+            "]",
+            "://",
+            "@",
+            ":",
+            "<",
+            ">",
+            "</",
+            "--",
+            "&",
+            ";",
+            "[REDACTED:token]",
+            "[REDACTED:",
+            "ghp_",
+            "eyJ",
+            "AKIA",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----END PRIVATE KEY-----",
+            "kind: Secret\n",
+            "data:\n",
+            "  ",
+            "$2b$10$",
+            " -u ",
+            "login ",
+            "name",
+            "value",
+            "é",
+            "%22",
+            "%3D",
+            "u: |\n",
         ])
         .prop_map(str::to_owned),
         "[a-zA-Z0-9]{1,40}",

@@ -10,7 +10,7 @@ use super::shape::RunEnds;
 use super::span::Span;
 
 /// No format has a shorter unbroken run.
-const RUN: usize = 16;
+pub(super) const RUN: usize = 16;
 /// How far before a run its format may begin (`hooks.slack.com/services/…`).
 const BEFORE: usize = 96;
 
@@ -29,7 +29,7 @@ const CLASS: [u8; 256] = {
         {
             table[byte as usize] = match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => TOKEN,
-                b'.' | b'/' | b'+' | b'=' | b':' | b'~' | b'$' | b'%' | b'@' | b'&' | b'?' | b' ' => JOINT,
+                b'.' | b'/' | b'+' | b'=' | b':' | b'~' | b'$' | b'%' | b'@' | b'&' | b'?' => JOINT,
                 _ => NONE,
             };
         }
@@ -49,25 +49,19 @@ fn class(byte: u8) -> u8 {
 pub(super) fn find(text: &str, known: &Known, depth: usize, spans: &mut Vec<Span>) {
     let bytes = text.as_bytes();
     let mut runs: Option<Runs<'_>> = None;
-    let mut floor = 0;
-    let mut probe = RUN - 1;
-    while let Some(byte) = bytes.get(probe) {
-        if class(*byte) != TOKEN {
-            probe += RUN;
+    let mut start = 0;
+    // Bytes from `start` to here are known to be token characters.
+    let mut known_to = 0;
+    while let Some(unknown) = bytes.get(known_to..start + RUN) {
+        if let Some(at) = unknown.iter().rposition(|byte| class(*byte) != TOKEN) {
+            (start, known_to) = (known_to + at + 1, start + RUN);
             continue;
         }
-        let earliest = (probe + 1 - RUN).max(floor);
-        let before = bytes.get(earliest..probe).unwrap_or_default();
-        let start = before.iter().rposition(|byte| class(*byte) != TOKEN).map_or(earliest, |at| earliest + at + 1);
-        let ahead = bytes.get(probe..).unwrap_or_default();
-        let end = ahead.iter().position(|byte| class(*byte) != TOKEN).map_or(bytes.len(), |at| probe + at);
-        if end - start < RUN {
-            probe = end + RUN;
-            continue;
-        }
-        let runs = runs.get_or_insert_with(|| Runs { text, known, depth, ends: RunEnds::default(), decoded_to: 0 });
-        floor = runs.visit(start, end, floor, spans).max(end);
-        probe = floor + RUN - 1;
+        let ahead = bytes.get(start + RUN..).unwrap_or_default();
+        let end = ahead.iter().position(|byte| class(*byte) != TOKEN).map_or(bytes.len(), |at| start + RUN + at);
+        let runs = runs.get_or_insert_with(|| Runs { text, known, depth, ends: RunEnds::default(), decoded_to: 0, found_to: 0 });
+        start = runs.visit(start, end, spans).max(end);
+        known_to = start;
     }
 }
 
@@ -79,13 +73,15 @@ struct Runs<'t> {
     ends: RunEnds,
     /// Blobs before this were decoded already.
     decoded_to: usize,
+    /// Nothing before this is looked at again.
+    found_to: usize,
 }
 
 impl Runs<'_> {
-    /// Looks for formats around the run `start..end`, nowhere before `floor`. Returns the end of
-    /// the last finding, or `floor`.
-    fn visit(&mut self, start: usize, end: usize, floor: usize, spans: &mut Vec<Span>) -> usize {
+    /// Looks for formats around the run `start..end`. Returns the end of the last finding so far.
+    fn visit(&mut self, start: usize, end: usize, spans: &mut Vec<Span>) -> usize {
         let bytes = self.text.as_bytes();
+        let floor = self.found_to;
         let earliest = start.saturating_sub(BEFORE).max(floor);
         let before = bytes.get(earliest..start).unwrap_or_default();
         let wide = before.iter().rposition(|byte| class(*byte) == NONE).map_or(earliest, |at| earliest + at + 1);
@@ -111,6 +107,7 @@ impl Runs<'_> {
             spans.push(span);
             found_to = span.end;
         }
+        self.found_to = found_to.max(end);
         found_to
     }
 

@@ -85,7 +85,14 @@ const fn is_emoji(c: char) -> bool {
 }
 
 const fn is_selectable(c: char) -> bool {
-    is_emoji(c) || matches!(c, '#' | '*' | '0'..='9' | '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}') || is_ideograph(c) || is_joining_letter(c)
+    is_emoji(c)
+        || matches!(
+            c,
+            '#' | '*' | '0'
+                ..='9' | '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}'
+        )
+        || is_ideograph(c)
+        || is_joining_letter(c)
 }
 
 const fn is_ideograph(c: char) -> bool {

@@ -12,7 +12,11 @@ const AUTHORITY: usize = 512;
 pub(super) fn find(text: &str, start: usize, end: usize, spans: &mut Vec<Span>) -> usize {
     let bytes = text.as_bytes();
     let rest = bytes.get(end..).unwrap_or_default();
-    let len = rest.iter().take(AUTHORITY).take_while(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')).count();
+    let len = rest
+        .iter()
+        .take(AUTHORITY)
+        .take_while(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\'))
+        .count();
     let whole = text.get(end..end + len).unwrap_or_default();
     let (at_sign, signs) = if text.get(start..end) == Some("://") { ("@", ":") } else { ("%40", "%3A") };
     let authority = whole.get(..whole.find(['/', '?', '#']).unwrap_or(whole.len())).unwrap_or_default();
@@ -48,7 +52,10 @@ fn userinfo_end(whole: &str, authority: &str, at_sign: &str) -> Option<usize> {
 
 fn is_password(password: &str) -> bool {
     const SAMPLES: &[&str] = &["password", "pass", "passwd", "pwd", "secret", "pw", "p", "token", "x-oauth-basic"];
-    !password.is_empty() && !is_placeholder(password) && !SAMPLES.contains(&password.to_ascii_lowercase().as_str()) && !password.contains(['{', '$', '(', '[', '<'])
+    !password.is_empty()
+        && !is_placeholder(password)
+        && !SAMPLES.contains(&password.to_ascii_lowercase().as_str())
+        && !password.contains(['{', '$', '(', '[', '<'])
         || is_secret(Weight::Strong, password, Place::Leaf)
 }
 

@@ -66,7 +66,9 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn has_digest_prefix(text: &str) -> bool {
-    ["sha1-", "sha256-", "sha384-", "sha512-", "sha1:", "sha256:", "sha384:", "sha512:", "md5:", "blake3:"].iter().any(|prefix| text.starts_with(prefix))
+    ["sha1-", "sha256-", "sha384-", "sha512-", "sha1:", "sha256:", "sha384:", "sha512:", "md5:", "blake3:"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix))
 }
 
 fn is_date_or_version(text: &str) -> bool {

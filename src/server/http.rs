@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
-use http_body_util::{BodyExt, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
 use opsgate_tools::workspace::Workspace;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -25,6 +26,8 @@ use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::identity::{Caller, KeyStore};
 
+/// How much of a body that is too long is read to its end.
+const MOST_DROPPED_BYTES: usize = 16 * MOST_LINE_BYTES;
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// What the HTTP door needs.
@@ -74,7 +77,7 @@ pub async fn serve_http(door: HttpDoor, address: SocketAddr) -> std::io::Result<
 }
 
 async fn enter(State(entrance): State<Arc<Entrance>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
-    let caller = match entrance.identify(request.headers(), peer.ip()) {
+    let caller = match entrance.identify(request.headers(), peer.ip()).await {
         Ok(caller) => caller,
         Err(refused) => return refused,
     };
@@ -86,12 +89,9 @@ async fn enter(State(entrance): State<Arc<Entrance>>, ConnectInfo(peer): Connect
     }
     let closes = request.method() == Method::DELETE;
     let (mut parts, body) = request.into_parts();
-    let bytes = match Limited::new(body, MOST_LINE_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            entrance.door.gateway.metrics.malformed("http", Fault::TooLong.name());
-            return (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(Fault::TooLong.error(Value::Null))).into_response();
-        }
+    let Some(bytes) = whole(body).await else {
+        entrance.door.gateway.metrics.malformed("http", Fault::TooLong.name());
+        return (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(Fault::TooLong.error(Value::Null))).into_response();
     };
     let counted = match entrance.door.gateway.rates.count(caller.id()) {
         Ok(counted) => counted,
@@ -105,33 +105,53 @@ async fn enter(State(entrance): State<Arc<Entrance>>, ConnectInfo(peer): Connect
     entrance.readable(response, &bytes)
 }
 
+/// The body, if it keeps the bound. The rest of one that does not is read and dropped up to a bound of its own, so that
+/// the client gets to read why.
+async fn whole(mut body: Body) -> Option<Bytes> {
+    let mut bytes = BytesMut::new();
+    let mut dropped = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else { continue };
+        if dropped == 0 && bytes.len() + data.len() <= MOST_LINE_BYTES {
+            bytes.extend_from_slice(&data);
+        } else {
+            bytes = BytesMut::new();
+            dropped += data.len();
+            if dropped > MOST_DROPPED_BYTES {
+                return None;
+            }
+        }
+    }
+    (dropped == 0).then(|| bytes.freeze())
+}
+
 impl Entrance {
     /// The caller of this request. Absent, unknown, wrong and revoked keys get the same answer.
-    fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Response> {
+    async fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Response> {
         let gateway = &self.door.gateway;
-        gateway.rates.may_try(address).map_err(|refusal| {
+        if let Err(refusal) = gateway.rates.may_try(address) {
             gateway.metrics.unauthenticated("throttled");
-            too_many(&refusal, Value::Null)
-        })?;
+            return Err(too_many(&refusal, Value::Null));
+        }
         let presented = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
         let key = presented.and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
-        key.and_then(|key| self.door.keys.identify(key, address)).ok_or_else(|| {
-            gateway.rates.failed(address);
-            gateway.metrics.unauthenticated(if presented.is_some() { "invalid" } else { "absent" });
-            let mut response = rpc_error(
-                StatusCode::UNAUTHORIZED,
-                Value::Null,
-                -32001,
-                "a valid API key is required: send `Authorization: Bearer opsgate_…`; `opsgate keys new` makes one",
-            );
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"opsgate\""));
-            response
-        })
+        if let Some(caller) = key.and_then(|key| self.door.keys.identify(key, address)) {
+            return Ok(caller);
+        }
+        gateway.rates.failed(address);
+        gateway.metrics.unauthenticated(if presented.is_some() { "invalid" } else { "absent" });
+        let refusal = Refusal::new(Code::Unauthenticated, "a valid API key is required");
+        gateway.refuse_at_door(Caller::nobody(address), "", refusal).await;
+        let message = format!("a valid API key is required; {}", Code::Unauthenticated.hint());
+        let mut response = rpc_error(StatusCode::UNAUTHORIZED, Value::Null, -32001, &message);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"opsgate\""));
+        Err(response)
     }
 
     /// A refusal for rate at the door takes the same way to the log as any other.
     async fn over_rate(&self, caller: &Caller, refusal: Refusal, body: &Bytes) -> Response {
-        let message = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        // A flood must stay cheap: a long message is not read for its id.
+        let message = body.get(..).filter(|b| b.len() <= 16 * 1024).and_then(|b| serde_json::from_slice::<Value>(b).ok()).unwrap_or_default();
         let id = message.get("id").cloned().unwrap_or_default();
         let tool = message.pointer("/params/name").and_then(Value::as_str).unwrap_or_default();
         self.door.gateway.refuse_at_door(caller.clone(), tool, refusal.clone()).await;

@@ -32,7 +32,10 @@ where
 /// # Errors
 /// Where it is no repository, or policy's `workspace.roots` do not hold it.
 pub fn workspace_for(gateway: &Gateway, caller: &Caller, folder: &Path) -> Result<Arc<Workspace>, Refusal> {
-    let workspace = Workspace::open(folder).map_err(Refusal::from)?;
+    let workspace = Workspace::open(folder).map_err(|error| {
+        let refusal = Refusal::from(error);
+        Refusal { message: format!("`{}`: {}", folder.display(), refusal.message), ..refusal }
+    })?;
     // A caller over HTTP has no uid here: the folder was named by whoever runs the gateway.
     let uid = caller.uid().unwrap_or_else(|| rustix::process::geteuid().as_raw());
     let same_user = uid == rustix::process::geteuid().as_raw();

@@ -15,6 +15,8 @@ use crate::home::{Home, HomeError, Settings};
 
 /// How long a gateway that was started may take to listen.
 const START: Duration = Duration::from_secs(20);
+/// How long the log of gateways that were started for clients grows before it is put aside, in bytes.
+const MOST_LOG_BYTES: u64 = 8 << 20;
 /// Seconds without a connection after which a gateway that was started for a client ends.
 const IDLE_EXIT_S: &str = "300";
 
@@ -69,28 +71,25 @@ async fn start(home: &Home, settings: &Settings, hello: &Hello) -> Result<(UnixS
     if let Ok(joined) = join(home, hello).await {
         return Ok(joined);
     }
-    let started = spawn(home, settings).await?;
-    if let Some(message) = started.error {
-        // A gateway that is just coming up or going down holds the lock: wait for its socket.
-        if started.exit != crate::cli::exit::LOCKED {
-            return Err(StartFailed::Refused { message, exit: started.exit });
-        }
-    }
     loop {
-        match join(home, hello).await {
-            Ok(joined) => {
-                drop(turn);
-                return Ok(joined);
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        let started = spawn(home, settings).await?;
+        match started.error {
+            // A gateway that is just coming up or going down holds the lock: wait for its socket, or for its end.
+            Some(_) if started.exit == crate::cli::exit::LOCKED => tokio::time::sleep(Duration::from_millis(20)).await,
+            Some(message) => return Err(StartFailed::Refused { message, exit: started.exit }),
+            None => {}
         }
-        if home.lock().is_ok() {
-            return Err(std::io::Error::other("it ended at once").into());
+        if let Ok(joined) = join(home, hello).await {
+            drop(turn);
+            return Ok(joined);
         }
     }
 }
 
 async fn spawn(home: &Home, settings: &Settings) -> Result<Started, StartFailed> {
+    if home.log().metadata().is_ok_and(|log| log.len() > MOST_LOG_BYTES) {
+        std::fs::rename(home.log(), home.log().with_extension("log.1"))?;
+    }
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(home.log())?;
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command

@@ -291,7 +291,10 @@ fn object_schema<T: JsonSchema>() -> Map<String, Value> {
     let mut schema = generator.into_root_schema_for::<T>().to_value();
     strip(&mut schema, true);
     match schema {
-        Value::Object(map) => map,
+        Value::Object(mut map) => {
+            map.remove("description"); // the Rust type's own, which says less than the tool's
+            map
+        }
         _ => Map::new(),
     }
 }

@@ -46,7 +46,9 @@ Example:
   $ opsgate-audit verify --receipts kept.jsonl --require-anchor ~/.local/state/opsgate/audit";
 
 fn public_key(text: &str) -> Result<[u8; 32], String> {
-    opsgate_audit::Digest::from_hex(text.to_ascii_lowercase().as_bytes()).map(|key| *key.as_bytes()).ok_or_else(|| "a public key is 64 hex digits".to_owned())
+    opsgate_audit::Digest::from_hex(text.to_ascii_lowercase().as_bytes())
+        .map(|key| *key.as_bytes())
+        .ok_or_else(|| "a public key is 64 hex digits".to_owned())
 }
 
 fn main() -> ExitCode {

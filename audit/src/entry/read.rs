@@ -56,12 +56,6 @@ pub(crate) fn parse(line: &[u8]) -> Result<Entry<'_>, Fault> {
     let kind_at = cursor.at;
     let kind = cursor.until_quote("type")?;
     let call = if cursor.rest().starts_with(",\"request_id\"") { Some(cursor.ids()?) } else { None };
-    match (ids_of(kind), &call) {
-        (None, _) => return Err(Fault { code: Code::Type, at: kind_at, what: format!("the type `{}` is not known", shorten(kind)) }),
-        (Some(Ids::Required), None) => return Err(Fault { code: Code::Type, at: kind_at, what: format!("a `{kind}` without the ids of its call") }),
-        (Some(Ids::Absent), Some(_)) => return Err(Fault { code: Code::Type, at: kind_at, what: format!("a `{kind}` with the ids of a call") }),
-        _ => {}
-    }
     cursor.literal(",\"data\":")?;
     let data_at = cursor.at;
     let end = scan::object(cursor.rest().as_bytes()).map_err(|fault| {
@@ -83,6 +77,12 @@ pub(crate) fn parse(line: &[u8]) -> Result<Entry<'_>, Fault> {
     cursor.literal(std::str::from_utf8(HASH_KEY).unwrap_or_default())?;
     let entry_hash = cursor.hash("entry_hash")?;
     cursor.literal("}")?;
+    match (ids_of(kind), &call) {
+        (None, _) => return Err(Fault { code: Code::Type, at: kind_at, what: format!("the type `{}` is not known", shorten(kind)) }),
+        (Some(Ids::Required), None) => return Err(Fault { code: Code::Type, at: kind_at, what: format!("a `{kind}` without the ids of its call") }),
+        (Some(Ids::Absent), Some(_)) => return Err(Fault { code: Code::Type, at: kind_at, what: format!("a `{kind}` with the ids of a call") }),
+        _ => {}
+    }
     let computed = hash(line.get(..hashed).unwrap_or_default());
     Ok(Entry { log, seq, prev, ts, micros, boot, mono_ns, kind, call, data, entry_hash, computed })
 }
@@ -154,7 +154,11 @@ impl<'a> Cursor<'a> {
     fn hash(&mut self, name: &str) -> Result<Digest, Fault> {
         let at = self.at;
         let value = self.until_quote(name)?;
-        Digest::from_hex(value.as_bytes()).ok_or_else(|| Fault { code: Code::Malformed, at, what: format!("`{name}` is not 64 lower-case hex digits") })
+        Digest::from_hex(value.as_bytes()).ok_or_else(|| Fault {
+            code: Code::Malformed,
+            at,
+            what: format!("`{name}` is not 64 lower-case hex digits"),
+        })
     }
 
     fn ids(&mut self) -> Result<CallIds, Fault> {
@@ -167,8 +171,11 @@ impl<'a> Cursor<'a> {
         self.literal(",\"correlation_id\":\"")?;
         let at = self.at;
         let text = self.until_quote("correlation_id")?;
-        let correlation_id =
-            decode_hex(text.as_bytes()).ok_or_else(|| Fault { code: Code::Malformed, at, what: "`correlation_id` is not 32 lower-case hex digits".to_owned() })?;
+        let correlation_id = decode_hex(text.as_bytes()).ok_or_else(|| Fault {
+            code: Code::Malformed,
+            at,
+            what: "`correlation_id` is not 32 lower-case hex digits".to_owned(),
+        })?;
         Ok(CallIds { request_id, correlation_id })
     }
 

@@ -130,17 +130,8 @@ mod tests {
     #[test]
     fn every_type_that_is_written_is_one_that_is_read() {
         use EventKind::*;
-        let events = [
-            PolicyLoaded,
-            Heartbeat,
-            ClockJump,
-            ApprovalRequested,
-            ApprovalGranted,
-            ApprovalDenied,
-            ApprovalExpired,
-            ApprovalRevoked,
-            ApprovalUsed,
-        ];
+        let events =
+            [PolicyLoaded, Heartbeat, ClockJump, ApprovalRequested, ApprovalGranted, ApprovalDenied, ApprovalExpired, ApprovalRevoked, ApprovalUsed];
         let kinds = [Kind::Genesis, Kind::Intent, Kind::Outcome, Kind::Refused, Kind::Recovered];
         for kind in events.map(Kind::Event).into_iter().chain(kinds) {
             assert!(ids_of(kind.name()).is_some(), "{}", kind.name());

@@ -29,7 +29,10 @@ pub(crate) struct Draft<'a> {
 
 impl Frame {
     pub(crate) fn new(origin: &str, boot: &uuid::Uuid) -> Self {
-        Self { head: format!("{{\"v\":1,\"log\":\"{origin}\",\"seq\":").into_bytes(), boot: format!("\",\"boot\":\"{boot}\",\"mono_ns\":").into_bytes() }
+        Self {
+            head: format!("{{\"v\":1,\"log\":\"{origin}\",\"seq\":").into_bytes(),
+            boot: format!("\",\"boot\":\"{boot}\",\"mono_ns\":").into_bytes(),
+        }
     }
 
     /// Appends the line, its line end included, and returns its `entry_hash`.

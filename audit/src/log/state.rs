@@ -199,7 +199,8 @@ impl Shared {
 
     /// Gives up on the file: seals, and ends every wait with that answer.
     pub(super) fn break_down(&self, doing: &str, error: &io::Error) -> AppendError {
-        self.seal(&format!("{doing} failed ({})", error.kind()));
+        let kind = error.raw_os_error().map_or_else(|| error.kind().to_string(), |number| format!("os error {number}"));
+        self.seal(&format!("{doing} failed ({kind})"));
         let mut state = self.lock();
         state.broken = true;
         let why = state.sealed.clone().unwrap_or_else(|| doing.into());

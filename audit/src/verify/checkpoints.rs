@@ -31,9 +31,9 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
+    /// To be opened before the entries: then it never covers more than what is read of them, though a gateway writes meanwhile.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, CheckError> {
-        let open = |path: &Path| File::open(path).map_err(|error| CheckError::Read { path: path.to_owned(), error });
-        let lines = path.map(open).transpose()?.map(|file| Lines::new(file, note::MAX_LINE));
+        let lines = path.map(|path| super::lines(path, note::MAX_LINE)).transpose()?;
         let mut checkpoints = Self { lines, next: None, before: None, diverged: false, broken: false, fault: None, count: 0, size: 0 };
         checkpoints.read()?;
         Ok(checkpoints)

@@ -25,7 +25,13 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Input, CheckError> {
         files if files.iter().any(|path| path.is_dir()) => Err(CheckError::Paths),
         files => {
             let checkpoints = files.first().map(|file| file.with_file_name("checkpoints")).filter(|path| path.exists());
-            Ok(Input { names: files.iter().map(|path| name(path)).collect(), segments: files.to_vec(), checkpoints, whole: false, findings: Vec::new() })
+            Ok(Input {
+                names: files.iter().map(|path| name(path)).collect(),
+                segments: files.to_vec(),
+                checkpoints,
+                whole: false,
+                findings: Vec::new(),
+            })
         }
     }
 }
@@ -49,7 +55,10 @@ fn in_folder(folder: &Path) -> Result<Input, CheckError> {
     let mut expected = 1_u32;
     segments.retain(|path| {
         let name = name(path);
-        let number: Option<u32> = name.strip_suffix(".jsonl").filter(|stem| stem.len() == 8 && stem.bytes().all(|byte| byte.is_ascii_digit())).and_then(|stem| stem.parse().ok());
+        let number: Option<u32> = name
+            .strip_suffix(".jsonl")
+            .filter(|stem| stem.len() == 8 && stem.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|stem| stem.parse().ok());
         match number {
             Some(number) => {
                 if number != expected {

@@ -39,7 +39,8 @@ impl Receipts {
             if line.is_empty() {
                 continue;
             }
-            let parsed = serde_json::from_slice::<Receipt>(line).ok().and_then(|receipt| Some((Digest::from_hex(receipt.entry_hash.as_bytes())?, receipt)));
+            let parsed =
+                serde_json::from_slice::<Receipt>(line).ok().and_then(|receipt| Some((Digest::from_hex(receipt.entry_hash.as_bytes())?, receipt)));
             let Some((hash, receipt)) = parsed else { return Err(bad) };
             receipts.by_seq.entry(receipt.seq).or_default().push((receipt.origin, hash, at));
         }

@@ -10,12 +10,14 @@ use crate::lines::At;
 
 /// Findings that are kept; all are counted.
 const KEPT: usize = 1000;
+/// Findings that are shown to people.
+const SHOWN: usize = 20;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Its kind, by name.
-    pub code: &'static str,
+    /// Its kind; its name in JSON.
+    pub code: Code,
     /// The file's name.
     pub file: String,
     /// The line, from 1; 0 for the file as a whole.
@@ -79,7 +81,7 @@ impl Report {
     pub(super) fn found(&mut self, code: Code, file: &str, at: At, what: String) {
         self.total_findings += 1;
         if self.findings.len() < KEPT {
-            self.findings.push(Finding { code: code.name(), file: file.to_owned(), line: at.line, offset: at.offset, what });
+            self.findings.push(Finding { code, file: file.to_owned(), line: at.line, offset: at.offset, what });
         }
     }
 
@@ -112,7 +114,9 @@ impl Report {
         }
         match self.anchored_to {
             Some(seq) => format!("OK, ANCHORED up to entry {seq} by receipts"),
-            None => "VALID, but UNANCHORED: whoever holds the signing key could have rewritten all of it; give --receipts that a client kept".to_owned(),
+            None => {
+                "VALID, but UNANCHORED: whoever holds the signing key could have rewritten all of it; give --receipts that a client kept".to_owned()
+            }
         }
     }
 }
@@ -121,11 +125,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = String::new();
-        for finding in &self.findings {
+        for finding in self.findings.iter().take(SHOWN) {
             writeln!(out, "{}:{} (byte {}): {}: {}", finding.file, finding.line, finding.offset, finding.code, finding.what)?;
         }
-        if self.total_findings > self.findings.len() as u64 {
-            writeln!(out, "… and {} more", self.total_findings - self.findings.len() as u64)?;
+        if self.total_findings > SHOWN as u64 {
+            writeln!(out, "… and {} more (--json has a thousand)", self.total_findings - SHOWN as u64)?;
         }
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         writeln!(out, "log         {}  key {}", or_none(&self.origin), or_none(&self.public_key))?;

@@ -8,7 +8,7 @@ mod settings;
 mod value;
 
 use super::catalogue::Catalogue;
-use super::diagnostics::{Finding, Pos, Source, Warning};
+use super::diagnostics::{Finding, MOST, Pos, Source, Warning};
 use super::model::{File, Language};
 use super::yaml::{Node, Value};
 
@@ -71,11 +71,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn error(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {
-        self.errors.push(Finding::new(self.source, at, message, help.into()));
+        if self.errors.len() < MOST {
+            self.errors.push(Finding::new(self.source, at, message, help.into()));
+        }
     }
 
     pub(super) fn warn(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {
-        self.warnings.push(Warning::new(Finding::new(self.source, at, message, help.into())));
+        if self.warnings.len() < MOST {
+            self.warnings.push(Warning::new(Finding::new(self.source, at, message, help.into())));
+        }
     }
 
     /// The whole file. What is wrong is in `errors`, and the model is then not to be used.

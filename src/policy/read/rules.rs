@@ -59,12 +59,10 @@ impl Reader<'_> {
             rules.push(rule);
         }
         for rule in &rules {
-            let denied_alike = |other: &&Rule| other.effect == Effect::Deny && !other.shadow && when(&other.when) == when(&rule.when);
             if rule.effect == Effect::Allow
-                && bodies.contains_key(&format!("Deny {}", when(&rule.when)))
-                && let Some(other) = rules.iter().find(denied_alike)
+                && let Some(other) = bodies.get(&format!("Deny {}", when(&rule.when)))
             {
-                let message = format!("the rule `{}` can never take effect: `{}` denies all that it allows", rule.id, other.id);
+                let message = format!("the rule `{}` can never take effect: `{other}` denies all that it allows", rule.id);
                 self.error(rule.at, message, "drop one of them".to_owned());
             }
         }

@@ -1,5 +1,7 @@
 //! Single values, and the mappings and lists they stand in.
 
+use std::collections::BTreeSet;
+
 use super::super::diagnostics::{At, did_you_mean};
 use super::super::glob::{Pattern, Subject};
 use super::super::yaml::{Node, Value};
@@ -140,9 +142,10 @@ impl Reader<'_> {
     /// A list of globs without doubles.
     pub(super) fn globs(&mut self, node: &Node, what: &str, subject: Subject) -> Vec<At<Pattern>> {
         let mut globs: Vec<At<Pattern>> = Vec::new();
+        let mut seen = BTreeSet::new();
         for item in self.items(node, what) {
             let Some(glob) = self.glob(item, what, subject) else { continue };
-            if globs.iter().any(|other| other.value == glob.value) {
+            if !seen.insert(glob.value.text().to_owned()) {
                 self.error(glob.at, format!("{what} names `{}` twice", glob.value.text()), "keep one".to_owned());
             }
             globs.push(glob);

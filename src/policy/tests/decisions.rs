@@ -51,6 +51,7 @@ fn writes() {
         ("github_create_issue", "local:uid=7", &[(Repo, "acme/app")], "default_deny"), // a rule for writes names its tools
         ("github_actions", "key:ci-main", &[(Repo, "acme/app"), (Method, "rerun")], "permit"),
         ("github_actions", "key:ci-main", &[(Repo, "acme/app"), (Method, "cancel")], "default_deny"),
+        ("github_actions", "key:ci-main", &[(Repo, "ACME/app"), (Method, "rerun")], "not_whitelisted"), // exactly whitelisted, or not at all
         ("github_actions", "key:ci-main", &[(Repo, "acme/app"), (Method, "rerun"), (Method, "cancel")], "default_deny"),
         ("github_actions", "local:uid=1", &[(Repo, "acme/app"), (Method, "rerun")], "default_deny"),
         ("github_actions", "key:other", &[(Repo, "acme/app"), (Method, "rerun")], "unknown_caller"),

@@ -6,6 +6,8 @@ mod laws;
 mod paths;
 mod shipped;
 
+use std::sync::LazyLock;
+
 use opsgate_tools::scope::{ScopeKind, Scopes};
 use opsgate_tools::tool::Class;
 
@@ -58,8 +60,8 @@ impl Ask {
     }
 
     pub(super) fn facts<R>(&self, use_them: impl FnOnce(&Facts<'_>) -> R) -> R {
-        let catalogue = catalogue();
-        let listed = catalogue.tools().find(|(name, _)| *name == self.tool).map(|(_, listed)| listed.clone());
+        static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(catalogue);
+        let listed = CATALOGUE.tools().find(|(name, _)| *name == self.tool).map(|(_, listed)| listed.clone());
         let (system, class) = listed.map_or((String::new(), Class::Read), |listed| (listed.system, listed.class));
         use_them(&Facts {
             caller: &self.caller,

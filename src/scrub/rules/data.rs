@@ -6,7 +6,8 @@ use crate::scrub::value::looks_random;
 pub(super) const RULES: &[Rule] = &[
     rule("supabase_access_token", "sbp_{h40}", &["sbp_{h40}"], &["sbp_{h12}"]),
     rule("supabase_access_token", "sbp_{l4-10}_{h40}", &["sbp_oauth_{h40}"], &["sbp_oauth_{h12}"]),
-    rule("supabase_secret_key", "sb_secret_{w20-64}", &["sb_secret_{w22}_{a8}"], &["sb_secret_name", "sb_publishable_{a22}_{a8}"]).checked(looks_random),
+    rule("supabase_secret_key", "sb_secret_{w20-64}", &["sb_secret_{w22}_{a8}"], &["sb_secret_name", "sb_publishable_{a22}_{a8}"])
+        .checked(looks_random),
     rule("neon_api_key", "napi_{l60-70}", &["napi_{l64}"], &["napi_{l10}"]),
     rule("planetscale_password", "pscale_pw_{t32-64}", &["pscale_pw_{a43}"], &["pscale_pw_{a8}"]),
     rule("planetscale_token", "pscale_tkn_{t32-64}", &["pscale_tkn_{a43}"], &["pscale_tkn_{a8}"]),
@@ -43,7 +44,12 @@ pub(super) const RULES: &[Rule] = &[
     rule("launchdarkly_sdk_key", "sdk-{h8}-{h4}-{h4}-{h4}-{h12}", &["sdk-{h8}-{h4}-{h4}-{h4}-{h12}"], &["sdk-{h8}", "{h8}-{h4}-{h4}-{h4}-{h12}"]),
     rule("launchdarkly_api_key", "api-{h8}-{h4}-{h4}-{h4}-{h12}", &["api-{h8}-{h4}-{h4}-{h4}-{h12}"], &["api-{h8}-{l5}"]),
     rule("logfire_token", "pylf_v{d1}_{l2}_{a40-50}", &["pylf_v1_us_{a43}"], &["pylf_v1_us_{a8}"]),
-    rule("betterstack_webhook", "uptime.betterstack.com/api/v1/heartbeat/{a24}", &["uptime.betterstack.com/api/v1/heartbeat/{a24}"], &["uptime.betterstack.com/api/v1/heartbeat/"]),
+    rule(
+        "betterstack_webhook",
+        "uptime.betterstack.com/api/v1/heartbeat/{a24}",
+        &["uptime.betterstack.com/api/v1/heartbeat/{a24}"],
+        &["uptime.betterstack.com/api/v1/heartbeat/"],
+    ),
     rule("prefect_api_key", "pnu_{a36}", &["pnu_{a36}"], &["pnu_{a12}"]),
     rule("prefect_bot_key", "pnb_{a36}", &["pnb_{a36}"], &["pnb_{a12}"]),
     rule("posthog_personal_key", "phx_{a40-50}", &["phx_{a43}", "phx_{a47}"], &["phx_{a12}", "phc_{a43}"]),

@@ -101,7 +101,30 @@ const FAILED_CHECKS: usize = 128;
 /// The table, indexed by the first byte of a match.
 pub(super) struct Index {
     rules: Vec<(Shape, &'static Rule)>,
-    by_first: Vec<Vec<u16>>,
+    by_first: Vec<Vec<Candidate>>,
+}
+
+/// A rule that may match here, with what tells at once that it does not.
+struct Candidate {
+    rule: usize,
+    /// The first bytes of its literal, as far as four go, and which of them there are.
+    prefix: u32,
+    mask: u32,
+    /// How many letters and digits it begins with at least.
+    letters: usize,
+}
+
+impl Candidate {
+    fn new(rule: usize, shape: &Shape) -> Self {
+        let literal = shape.first_literal();
+        let byte = |at: usize| literal.get(at).copied();
+        Self {
+            rule,
+            prefix: u32::from_le_bytes([0, 1, 2, 3].map(|at| byte(at).unwrap_or(0))),
+            mask: u32::from_le_bytes([0, 1, 2, 3].map(|at| byte(at).map_or(0, |_| u8::MAX))),
+            letters: shape.first_letters(),
+        }
+    }
 }
 
 impl Index {
@@ -113,9 +136,10 @@ impl Index {
 
     fn build() -> Self {
         let rules: Vec<_> = all().map(|rule| (Shape::parse(rule.shape), rule)).collect();
-        let by_first = (0..=u8::MAX)
-            .map(|byte| (0u16..).zip(&rules).filter(|(_, (shape, _))| shape.can_begin(byte)).map(|(id, _)| id).collect())
-            .collect();
+        let candidates = |byte: u8| {
+            rules.iter().enumerate().filter(|(_, (shape, _))| shape.can_begin(byte)).map(|(id, (shape, _))| Candidate::new(id, shape)).collect()
+        };
+        let by_first = (0..=u8::MAX).map(candidates).collect();
         Self { rules, by_first }
     }
 
@@ -123,9 +147,18 @@ impl Index {
     pub(super) fn match_at(&self, text: &str, start: usize, ends: &mut RunEnds) -> Option<(usize, &'static str)> {
         let bytes = text.as_bytes();
         let candidates = self.by_first.get(usize::from(*bytes.get(start)?))?;
+        let byte = |at: usize| bytes.get(start + at).copied().unwrap_or(0);
+        let first = u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]);
+        let mut letters = None;
         let mut best: Option<(usize, &'static str)> = None;
-        for id in candidates {
-            let Some((shape, rule)) = self.rules.get(usize::from(*id)) else { continue };
+        for candidate in candidates {
+            if first & candidate.mask != candidate.prefix {
+                continue;
+            }
+            if candidate.letters > 0 && *letters.get_or_insert_with(|| ends.letters(bytes, start)) < candidate.letters {
+                continue;
+            }
+            let Some((shape, rule)) = self.rules.get(candidate.rule) else { continue };
             let Some(end) = shape.match_at(bytes, start, ends) else { continue };
             if best.is_some_and(|(longest, _)| longest >= end) {
                 continue;

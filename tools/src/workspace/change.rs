@@ -64,12 +64,11 @@ pub(super) fn between_trees(
     cancel: &CancellationToken,
 ) -> Result<Vec<Change>, ToolError> {
     let mut changes = Vec::new();
-    let mut visit = |change| {
+    let _ = compare(repo, (old, new), within, cancel, &mut |change| {
         changes.push(change);
         bounded(&changes)?;
         Ok(ControlFlow::Continue(()))
-    };
-    let _ = Comparison { repo, cancel, within, visit: &mut visit }.trees(old, new, &RepoPath::root(), 0)?;
+    })?;
     Ok(changes)
 }
 
@@ -112,15 +111,16 @@ fn bounded(changes: &[Change]) -> Result<(), ToolError> {
 
 type Visit<'v> = dyn FnMut(Change) -> Result<ControlFlow<()>, ToolError> + 'v;
 
-/// Visits every file that differs between two trees until told to stop. Trees of one id are not opened.
+/// Visits every file at or below `within` that differs between two trees until told to stop. Trees of one id are not
+/// opened.
 pub(super) fn compare(
     repo: &Repository,
-    old: Option<&Tree<'_>>,
-    new: Option<&Tree<'_>>,
+    (old, new): (Option<&Tree<'_>>, Option<&Tree<'_>>),
+    within: &RepoPath,
     cancel: &CancellationToken,
     visit: &mut Visit<'_>,
 ) -> Result<ControlFlow<()>, ToolError> {
-    Comparison { repo, cancel, within: &RepoPath::root(), visit }.trees(old, new, &RepoPath::root(), 0)
+    Comparison { repo, cancel, within, visit }.trees(old, new, &RepoPath::root(), 0)
 }
 
 struct Comparison<'c, 'v> {

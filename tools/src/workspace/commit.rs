@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::change;
+use super::path::RepoPath;
 use super::repository::failed;
 use crate::error::ToolError;
 use crate::scope::OutputFilter;
@@ -72,12 +73,19 @@ pub(super) fn base<'r>(commit: &Commit<'r>) -> Result<Option<Tree<'r>>, ToolErro
     }
 }
 
-/// Whether a commit may be seen: it touches nothing, or at least one file that is not denied.
+/// Whether a commit may be seen in the history of `within`: it touches nothing there, or at least one file that is not
+/// denied.
 // INVARIANT: a commit that only touches denied paths is in no answer (test: a_commit_of_denied_paths_alone_vanishes).
-pub(super) fn is_visible(repo: &Repository, commit: &Commit<'_>, filter: &OutputFilter, cancel: &CancellationToken) -> Result<bool, ToolError> {
+pub(super) fn is_visible(
+    repo: &Repository,
+    commit: &Commit<'_>,
+    within: &RepoPath,
+    filter: &OutputFilter,
+    cancel: &CancellationToken,
+) -> Result<bool, ToolError> {
     let (base, tree) = (base(commit)?, commit.tree().map_err(failed)?);
     let (mut touched, mut shown) = (false, false);
-    let _ = change::compare(repo, base.as_ref(), Some(&tree), cancel, &mut |change| {
+    let _ = change::compare(repo, (base.as_ref(), Some(&tree)), within, cancel, &mut |change| {
         touched = true;
         shown = filter.shows_file(&change.path);
         Ok(if shown { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

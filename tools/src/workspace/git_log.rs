@@ -1,6 +1,6 @@
 //! `workspace_git_log`: the commits that a revision reaches, newest first.
 
-use git2::{Commit, Oid, Repository, Sort};
+use git2::{Commit, Oid, Repository};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::change;
 use super::commit::{self, CommitInfo};
+use super::history::History;
 use super::page::{self, Budget, Keyed, Page, Paging};
 use super::path::{PathArg, RepoPath, or_root, quoted};
 use super::repository::{self, RevArg, blocking, failed, live};
@@ -126,20 +127,17 @@ fn log(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let question: [&dyn Keyed; 6] =
         [&"git_log", &start, &target.path.as_str(), &args.author.as_deref(), &args.since.as_deref(), &args.until.as_deref()];
     let paging = Paging::open(&question, args.cursor.as_deref())?;
-    let mut walk = repo.revwalk().map_err(failed)?;
-    walk.set_sorting(Sort::TIME).map_err(failed)?;
-    walk.push(start).map_err(failed)?;
+    let mut history = History::of(repo, start)?;
     let author = args.author.as_ref().map(|author| author.to_lowercase());
     let limit = page::limit(args.limit, 50, 500);
     let mut budget = Budget::new(filter.output_bytes());
     let (mut commits, mut looked, mut next) = (Vec::new(), 0, None);
-    for (at, id) in (0_u64..).zip(walk) {
+    for at in 0_u64.. {
         live(&target.cancel)?;
+        let Some(commit) = history.next()? else { break };
         if at < paging.from().at {
             continue;
         }
-        // The edge of a shallow clone: what lies beyond is not here.
-        let Some(commit) = id.ok().and_then(|id| repo.find_commit(id).ok()) else { continue };
         if commits.len() == limit || looked == MOST_WALKED {
             next = Some(paging.cursor_to(at, 0));
             break;
@@ -150,7 +148,7 @@ fn log(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
         if !in_time || !author.as_deref().is_none_or(|wanted| is_by(&commit, wanted)) || !touches(&commit, &target.path)? {
             continue;
         }
-        if !commit::is_visible(repo, &commit, filter, &target.cancel)? {
+        if !commit::is_visible(repo, &commit, &target.path, filter, &target.cancel)? {
             continue;
         }
         let files = if args.files.unwrap_or(false) { Some(changed_files(repo, &commit, &target.path, filter, &target.cancel)?) } else { None };

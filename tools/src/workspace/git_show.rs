@@ -89,7 +89,7 @@ fn show(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let (base, tree) = (commit::base(&commit)?, commit.tree().map_err(failed)?);
     let changes = change::between_trees(repo, base.as_ref(), Some(&tree), &target.path, &target.cancel)?;
     let changes = change::visible(repo, changes, filter);
-    if changes.is_empty() && !commit::is_visible(repo, &commit, filter, &target.cancel)? {
+    if changes.is_empty() && !commit::is_visible(repo, &commit, &RepoPath::root(), filter, &target.cancel)? {
         return Err(repository::unknown(&target.rev));
     }
     let (files, next) = patch::page((repo, &target.workspace), &changes, true, &mut paging, filter, &target.cancel)?;

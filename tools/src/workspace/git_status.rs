@@ -1,5 +1,7 @@
 //! `workspace_git_status`: the branch, and what is staged, changed and new.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use git2::{Branch, BranchType, Repository, Status, StatusOptions};
@@ -99,11 +101,12 @@ fn status(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let mut paging = Paging::open(&[&"git_status"], target.args.cursor.as_deref())?;
     let (mut budget, mut left) = (Budget::new(filter.output_bytes()), page::limit(target.args.limit, 200, 1000));
     let mut next = None;
-    for (path, status) in entries(repo)? {
+    for entry in entries(repo)? {
         live(&target.cancel)?;
-        if !is_shown(target, filter, &path) {
+        if !is_shown(target, filter, &entry) {
             continue;
         }
+        let Entry { path, status, .. } = entry;
         let item = (&path, status.bits());
         if paging.skips(&item)? {
             continue;
@@ -147,29 +150,42 @@ fn distance(repo: &Repository, upstream: &Branch<'_>, head: git2::Oid, output: &
     }
 }
 
-fn entries(repo: &Repository) -> Result<Vec<(String, Status)>, ToolError> {
+/// One entry, with its path's own bytes.
+struct Entry {
+    path: String,
+    bytes: Vec<u8>,
+    status: Status,
+}
+
+fn entries(repo: &Repository) -> Result<Vec<Entry>, ToolError> {
     let mut options = StatusOptions::new();
     options.include_untracked(true).include_ignored(false).exclude_submodules(true).recurse_untracked_dirs(false).update_index(false);
     let statuses = repo.statuses(Some(&mut options)).map_err(failed)?;
-    let mut entries: Vec<(String, Status)> =
-        statuses.iter().map(|entry| (String::from_utf8_lossy(entry.path_bytes()).into_owned(), entry.status())).collect();
-    entries.sort();
+    let entry = |entry: git2::StatusEntry<'_>| Entry {
+        path: String::from_utf8_lossy(entry.path_bytes()).into_owned(),
+        bytes: entry.path_bytes().to_vec(),
+        status: entry.status(),
+    };
+    let mut entries: Vec<Entry> = statuses.iter().map(entry).collect();
+    entries.sort_by(|a, b| a.bytes.cmp(&b.bytes));
     Ok(entries)
 }
 
-/// Whether an entry may be shown: not denied, and, where libgit2 found it in the work tree alone, really in the root.
-fn is_shown(target: &Target, filter: &OutputFilter, path: &str) -> bool {
-    if has_git_internal(path) {
+/// Whether an entry may be shown: not denied, and, where it is known from the work tree alone, really there.
+fn is_shown(target: &Target, filter: &OutputFilter, entry: &Entry) -> bool {
+    if has_git_internal(&entry.path) {
         return false;
     }
-    let (folder, path) = path.strip_suffix('/').map_or((false, path), |path| (true, path));
-    let shown = if folder { filter.shows_tree(path) } else { filter.shows_file(path) };
-    let parent = path.rsplit_once('/').map_or(".", |(parent, _)| parent);
-    shown && (!is_link_between(&target.workspace, parent))
+    let (is_folder, path) = entry.path.strip_suffix('/').map_or((false, entry.path.as_str()), |path| (true, path));
+    let shown = if is_folder { filter.shows_tree(path) } else { filter.shows_file(path) };
+    shown && (!entry.status.contains(Status::WT_NEW) || is_there(&target.workspace, path, &entry.bytes))
 }
 
-/// Whether the folder at `path` is reached through a link: libgit2 walks by path and might have been led astray.
-fn is_link_between(workspace: &Workspace, path: &str) -> bool {
-    RepoPath::parse(path)
-        .is_ok_and(|path| matches!(open::exactly(workspace.dir(), &path), Err(error) if error.kind == crate::error::ToolErrorKind::Moved))
+/// libgit2 walks by path and might have been led through a link that was swapped in: a new name is believed only when
+/// the root's handle has it too.
+fn is_there(workspace: &Workspace, path: &str, bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
+    let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
+    let parent = RepoPath::of_parts(path.rsplit_once('/').map(|(parent, _)| parent).into_iter());
+    open::is_there(workspace.dir(), &parent, OsStr::from_bytes(name))
 }

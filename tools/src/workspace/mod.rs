@@ -14,6 +14,7 @@ mod git_diff;
 mod git_log;
 mod git_show;
 mod git_status;
+mod history;
 mod language;
 mod lean;
 mod list_directory;

@@ -17,6 +17,9 @@ use crate::scope::{ScopeKind, Scopes};
 /// As many links as Linux itself follows.
 const MOST_LINKS: usize = 40;
 
+/// Each folder on the way is an open handle while a path is followed.
+const DEEPEST: usize = 100;
+
 /// `O_NONBLOCK` so that a fifo does not hang the open; `O_NOFOLLOW` so that a link is seen as one.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
@@ -106,7 +109,11 @@ pub(super) fn locate(root: &Dir, asked: RepoPath) -> Located {
                     return Located { real: asked.clone(), found: Err(leads_out(&asked)), asked };
                 }
             }
-            Ok(Step::Folder(dir)) => trail.push((dir, part)),
+            Ok(Step::Folder(dir)) if trail.len() < DEEPEST => trail.push((dir, part)),
+            Ok(Step::Folder(_)) => {
+                let found = Err(ToolError::new(ToolErrorKind::TooLarge, format!("the path is more than {DEEPEST} folders deep")));
+                return Located { real: place(&trail, &part, &pending), found, asked };
+            }
             Ok(Step::Link(target)) if links < MOST_LINKS => {
                 links += 1;
                 pending.extend(target.split('/').rev().map(str::to_owned));
@@ -138,6 +145,12 @@ pub(super) fn exactly(root: &Dir, path: &RepoPath) -> Result<Found, ToolError> {
     } else {
         Err(ToolError::new(ToolErrorKind::Moved, "a folder became a link while it was read; ask again"))
     }
+}
+
+/// Whether something named `name` is in the folder at `parent`, none of whose folders is a link.
+pub(super) fn is_there(root: &Dir, parent: &RepoPath, name: &std::ffi::OsStr) -> bool {
+    let Ok(Found::Folder(dir)) = exactly(root, parent) else { return false };
+    rustix::fs::statat(&dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// The text of the link at `path`, none of whose folders is a link.

@@ -18,6 +18,7 @@ pub(super) struct Page {
     cut: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// withheld by policy
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden: Option<u64>,
 }
@@ -224,4 +225,40 @@ fn decode(text: &str, key: u64) -> Result<Mark, ToolError> {
 
 pub(super) fn stale() -> ToolError {
     ToolError::invalid("the cursor is stale: the arguments or the content changed since; ask again without it")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cut_fits_ends_a_character_and_moves_on(text in "[a-c\né\u{10348}]{1,60}", bytes in 0_usize..70) {
+            let taken = Budget::new(bytes).cut(text.as_bytes());
+            prop_assert!(text.is_char_boundary(taken) && taken > 0 && taken <= bytes.max(4));
+            let head = &text[..taken];
+            prop_assert!(taken == text.len() || head.ends_with('\n') || !text.as_bytes()[..bytes].contains(&b'\n'), "{head:?}");
+        }
+
+        #[test]
+        fn a_cursor_comes_back_as_it_was(at: u64, within: u64, seen: u64, key: u64, other: u64) {
+            let mark = Mark { at, within, seen };
+            prop_assert_eq!(decode(&encode(key, mark), key).ok(), Some(mark));
+            prop_assert_eq!(decode(&encode(key, mark), other).is_ok(), key == other);
+        }
+
+        #[test]
+        fn any_text_as_a_cursor_is_refused(text in ".{0,80}") {
+            prop_assert!(decode(&text, 0x0123_4567_89ab_cdef).is_err());
+        }
+    }
+
+    #[test]
+    fn a_full_budget_takes_no_more() {
+        let mut budget = Budget::new(10);
+        assert!(budget.take(100) && !budget.take(1));
+        assert_eq!(budget.cut(b"x"), 0);
+    }
 }

@@ -113,6 +113,11 @@ fn render(repo: &Repository, workspace: &Workspace, change: &Change) -> Result<R
     if let (Some(old), Some(new)) = (change.old, change.new) {
         rendered.note = (old.mode != new.mode).then(|| format!("mode {:o} to {:o}", old.mode, new.mode));
     }
+    let unified = unified_ends(old, new);
+    if unified.is_some() {
+        rendered.note.get_or_insert_with(|| "line ends differ: CRLF now".to_owned());
+    }
+    let new = unified.as_ref().unwrap_or(new);
     let mut patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(3))).map_err(failed)?;
     let (_, additions, deletions) = patch.line_stats().map_err(failed)?;
     let text = patch.to_buf().map_err(failed)?;
@@ -122,6 +127,26 @@ fn render(repo: &Repository, workspace: &Workspace, change: &Change) -> Result<R
     (rendered.additions, rendered.deletions) = (additions, deletions);
     rendered.text = start.and_then(|at| text.get(at..)).unwrap_or_default().to_owned();
     Ok(rendered)
+}
+
+/// The new text with the old one's line ends, where it has CRLF throughout and the old one has none: git converts on
+/// checkout where it is told to, and a diff of every line would hide the real change.
+fn unified_ends(old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    if old.is_empty() || old.contains(&b'\r') || !new.contains(&b'\r') {
+        return None;
+    }
+    let mut bare = Vec::with_capacity(new.len());
+    for line in new.split_inclusive(|byte| *byte == b'\n') {
+        match (line.strip_suffix(b"\r\n"), line.ends_with(b"\n")) {
+            (Some(text), _) => {
+                bare.extend_from_slice(text);
+                bare.push(b'\n');
+            }
+            (None, false) => bare.extend_from_slice(line),
+            (None, true) => return None,
+        }
+    }
+    Some(bare)
 }
 
 enum Content {

@@ -121,3 +121,37 @@ pub(super) fn quoted(raw: &str) -> String {
     }
     format!("`{shown}`")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_parses_is_normal_and_inside(raw in "([a.%25eEfFgGiItT \\\\/]|\\.\\./|\\.git|é|\u{0})*") {
+            if let Ok(path) = RepoPath::parse(&raw) {
+                prop_assert!(path.is_root() || path.parts().all(|part| !part.is_empty() && part != "." && part != ".." && !is_git_internal(part)));
+                prop_assert!(!path.as_str().starts_with('/') && !path.as_str().contains(['\\', '\0']));
+                prop_assert_eq!(RepoPath::parse(path.as_str()).ok(), Some(path.clone()));
+                prop_assert_eq!(RepoPath::of_parts(path.parts()), path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_covers_what_is_below_it_alone() {
+        let folder = RepoPath::parse("a/b").unwrap();
+        for (path, covered) in [("a/b", true), ("a/b/c", true), ("a/bc", false), ("a", false), ("a/b2/c", false)] {
+            assert_eq!(folder.covers(path), covered, "{path}");
+        }
+        assert!(RepoPath::root().covers("anything"));
+    }
+
+    #[test]
+    fn a_quoted_value_is_short_and_harmless() {
+        assert_eq!(quoted("a`b\u{1b}[2J\n"), "`ab\\u{1b}[2J\\n`");
+        assert!(quoted(&"x".repeat(5000)).len() < 200);
+    }
+}

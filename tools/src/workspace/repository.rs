@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::{LONGEST_BODY, clipped};
-use super::path::quoted;
+use super::path::{has_git_internal, quoted};
 use super::root::Workspace;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{ScopeKind, Scopes};
@@ -23,7 +23,7 @@ const MOST_OBJECT_DIRS: usize = 16;
 /// to another work tree; it is opened "bare" since libgit2's own check of the owner would refuse a gateway that runs as
 /// another user than the repository's, and the owner is checked here instead.
 // INVARIANT: the git directory belongs to this work tree and to its owner (tests: a_borrowed_git_directory_is_refused,
-// core_worktree_leads_nowhere).
+// core_worktree_leads_nowhere, objects_of_another_user_are_not_borrowed).
 pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
     if !workspace.is_in_place() {
         return Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder was moved or replaced; connect again"));
@@ -31,6 +31,10 @@ pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
     let git_dir = git_dir(Path::new(workspace.root_path()))?;
     let repo = Repository::open_bare(&git_dir)
         .map_err(|error| unusable("the workspace's repository cannot be opened; is it readable for opsgate's user?").because(error))?;
+    // A `commondir` file may lead only from a linked work tree's own folder to the repository that keeps that folder.
+    if repo.commondir() != repo.path() && !repo.path().starts_with(repo.commondir().join("worktrees")) {
+        return Err(unusable("the workspace's git directory borrows another repository"));
+    }
     for part in [repo.path(), repo.commondir()] {
         owned(part, workspace.owner_uid())?;
     }
@@ -54,6 +58,9 @@ fn git_dir(root: &Path) -> Result<PathBuf, ToolError> {
     let text = std::fs::read_to_string(&dot_git).map_err(|error| unusable("the workspace's `.git` file cannot be read").because(error))?;
     let named = text.trim_end().strip_prefix("gitdir:").ok_or_else(|| unusable("the workspace's `.git` file names no git directory"))?;
     let git_dir = root.join(named.trim()).canonicalize().map_err(|error| unusable("the workspace's git directory is not there").because(error))?;
+    if git_dir.strip_prefix(root).is_ok_and(|inside| !inside.to_str().is_some_and(has_git_internal)) {
+        return Err(unusable("the workspace keeps its git directory among its files; name it `.git`"));
+    }
     if knows(&git_dir, root, &dot_git) {
         Ok(git_dir)
     } else {

@@ -58,6 +58,16 @@ async fn a_commit_of_denied_paths_alone_vanishes() {
 }
 
 #[tokio::test]
+async fn a_folders_history_hides_commits_that_touch_only_what_is_denied_in_it() {
+    let fixture = Fixture::new().deny(&["pub/private.txt"]);
+    fixture.write("pub/x", "one\n").write("other", "").commit("first");
+    fixture.write("pub/private.txt", MARK).write("other", "1").commit("second");
+    assert_eq!(each(&fixture.ok("workspace_git_log", json!({})).await, "commits", "subject"), ["second", "first"]);
+    let log = fixture.ok("workspace_git_log", json!({"path": "pub"})).await;
+    assert_eq!((each(&log, "commits", "subject"), &log["hidden"]), (vec!["first"], &json!(1)));
+}
+
+#[tokio::test]
 async fn a_rename_out_of_a_denied_folder_is_an_addition() {
     let fixture = Fixture::new().deny(&["secrets"]);
     let content = "line one\nline two\nline three\nline four\n";

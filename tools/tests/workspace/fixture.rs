@@ -138,13 +138,15 @@ impl Fixture {
         }
     }
 
-    /// The whole call: resolved, judged, run.
+    /// The whole call: resolved, judged, run, and held against the tool's schema.
     pub(crate) async fn call(&self, tool: &str, args: Value) -> Result<Value, ToolError> {
         let prepared = self.prepare(tool, args).await?;
         if self.denied.refuses(&prepared.scopes) {
             return Err(ToolError::new(ToolErrorKind::OutOfBounds, "denied by policy"));
         }
-        self.run(prepared).await
+        let output = self.run(prepared).await?;
+        fits(&output, &Value::Object(self.tools.find(tool).unwrap().spec().output_schema.as_ref().clone()), tool);
+        Ok(output)
     }
 
     /// A call on another workspace.
@@ -177,6 +179,28 @@ impl Fixture {
                 None => return pages,
             }
         }
+    }
+}
+
+/// Holds a value against the words of JSON Schema that the tools use.
+fn fits(value: &Value, schema: &Value, at: &str) {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    assert_eq!(schema["type"], kind, "{at}");
+    for item in value.as_array().into_iter().flatten() {
+        fits(item, &schema["items"], at);
+    }
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        fits(inner, schema["properties"].get(key).unwrap_or_else(|| panic!("{at}.{key} is in no schema")), &format!("{at}.{key}"));
+    }
+    for key in schema["required"].as_array().into_iter().flatten() {
+        assert!(value.get(key.as_str().unwrap()).is_some(), "{at} lacks {key}");
     }
 }
 

@@ -100,6 +100,20 @@ async fn a_detached_head_has_no_branch() {
 type Files = &'static [(&'static str, &'static str, &'static str)];
 
 #[tokio::test]
+async fn a_shallow_clone_ends_at_its_edge() {
+    let fixture = Fixture::new();
+    let first = fixture.write("x", "1\n").commit("first").to_string();
+    let second = fixture.write("x", "1\n2\n").commit("second").to_string();
+    fixture.write("x", "1\n2\n3\n").commit("third");
+    std::fs::write(fixture.path(".git/shallow"), format!("{second}\n")).unwrap();
+    std::fs::remove_file(fixture.path(&format!(".git/objects/{}/{}", &first[..2], &first[2..]))).unwrap();
+    assert_eq!(each(&fixture.ok(LOG, json!({"files": true})).await, "commits", "subject"), ["third", "second"]);
+    assert_eq!(fixture.ok(SHOW, json!({"rev": second})).await["files"][0]["additions"], 2);
+    let blame = fixture.ok(BLAME, json!({"path": "x"})).await;
+    assert_eq!(each(&blame, "groups", "subject"), ["second", "third"]);
+}
+
+#[tokio::test]
 async fn diffs_of_every_pair() {
     let fixture = Fixture::new();
     fixture.write("x", "one\n").write("gone", "bye\n").commit("first");
@@ -272,6 +286,65 @@ async fn blame_groups_lines_by_commit() {
     assert_eq!((part["groups"].as_array().unwrap().len(), &part["groups"][0]["lines"]), (1, &json!(["one"])));
     assert_eq!(fixture.err(BLAME, json!({"path": "x", "start_line": 9})).await.kind, InvalidArguments);
     assert_eq!(fixture.err(BLAME, json!({"path": "absent"})).await.kind, NotFound);
+}
+
+#[tokio::test]
+async fn line_ends_do_not_drown_a_change() {
+    let fixture = Fixture::new();
+    fixture.write("x", "one\ntwo\nthree\n").commit("first");
+    fixture.write("x", "one\r\n2\r\nthree\r\n");
+    let file = fixture.ok(DIFF, json!({})).await["files"][0].clone();
+    assert_eq!((&file["additions"], &file["note"]), (&json!(1), &json!("line ends differ: CRLF now")));
+    fixture.write("x", "one\r\n2\nthree\r\n");
+    assert_eq!(fixture.ok(DIFF, json!({})).await["files"][0]["additions"], 3);
+}
+
+/// A repository's own configuration and attributes can name programs; none of them runs.
+#[tokio::test]
+async fn nothing_in_a_repository_runs() {
+    let fixture = Fixture::new();
+    let witness = fixture.outside().join("ran");
+    let program = format!("touch {}", witness.display());
+    fixture.write("x", "one\n").write("x.bin", "one\n").commit("first");
+    fixture.write(".gitattributes", "* filter=run diff=run text eol=crlf\n");
+    let mut config = fixture.git.config().unwrap();
+    let keys = [
+        "filter.run.clean",
+        "filter.run.smudge",
+        "filter.run.process",
+        "diff.run.command",
+        "diff.run.textconv",
+        "diff.external",
+        "core.fsmonitor",
+        "core.pager",
+        "core.sshCommand",
+        "core.editor",
+    ];
+    for key in keys {
+        config.set_str(key, &program).unwrap();
+    }
+    config.set_bool("filter.run.required", true).unwrap();
+    let hooks = fixture.path(".git/hooks");
+    std::fs::create_dir_all(&hooks).unwrap();
+    for hook in ["post-index-change", "fsmonitor-watchman", "post-checkout", "pre-commit", "reference-transaction"] {
+        std::fs::write(hooks.join(hook), format!("#!/bin/sh\n{program}\n")).unwrap();
+        std::fs::set_permissions(hooks.join(hook), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    fixture.write("x", "two\n").write("new", "");
+    for (tool, args) in [
+        (STATUS, json!({})),
+        (DIFF, json!({})),
+        (DIFF, json!({"from": "HEAD"})),
+        (DIFF, json!({"staged": true})),
+        (SHOW, json!({})),
+        (LOG, json!({"files": true})),
+        (BLAME, json!({"path": "x"})),
+        ("workspace_read_file", json!({"path": "x"})),
+        ("workspace_search_code", json!({"pattern": "two"})),
+    ] {
+        fixture.ok(tool, args).await;
+        assert!(!witness.exists(), "{tool} ran a program");
+    }
 }
 
 #[tokio::test]

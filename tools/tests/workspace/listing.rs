@@ -69,7 +69,10 @@ async fn a_name_that_is_no_utf8_is_shown_and_does_no_harm() {
     std::fs::write(fixture.path("denied").join(name), "needle\n").unwrap();
     fixture.commit("one");
     std::fs::write(fixture.path("").join(name), "needle\nmore\n").unwrap();
+    std::fs::write(fixture.path("").join(OsStr::from_bytes(b"n\xe9w")), "").unwrap();
     let shown = "caf\u{fffd}.txt";
+    assert_eq!(fixture.ok("workspace_git_status", json!({})).await["untracked"], json!(["n\u{fffd}w"]));
+    std::fs::remove_file(fixture.path("").join(OsStr::from_bytes(b"n\xe9w"))).unwrap();
     assert_eq!(each(&fixture.ok(LIST, json!({})).await, "entries", "path"), [shown]);
     assert_eq!(each(&fixture.ok(SEARCH, json!({"pattern": "more"})).await, "matches", "path"), [shown]);
     assert_eq!(fixture.ok("workspace_git_status", json!({})).await["unstaged"], json!([format!("M {shown}")]));

@@ -1,6 +1,8 @@
 //! Paths that must never parse, links that must never lead out, and a link swapped in the middle.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opsgate_tools::error::ToolErrorKind::{self, InvalidArguments, NotFound, OutOfBounds};
 use opsgate_tools::scope::ScopeKind;
@@ -97,7 +99,7 @@ async fn links_never_lead_out() {
     for path in ["absolute", "folder", "folder/private", "up", "a/up", "a/proc", "dotgit", "dotgit/config", "config", "mixed", "to_folder/private"] {
         for tool in ["workspace_read_file", "workspace_list_directory", "workspace_search_code"] {
             let error = fixture.err(tool, args(tool, path)).await;
-            assert!(matches!(error.kind, OutOfBounds | NotFound), "{tool} {path}: {error:?}");
+            assert_eq!(error.kind, OutOfBounds, "{tool} {path}: {error:?}");
         }
     }
     let found = fixture.ok("workspace_search_code", json!({"pattern": "not for you|root:|repositoryformatversion", "limit": 10})).await;
@@ -116,6 +118,16 @@ async fn a_loop_of_links_ends() {
     for path in ["self", "ping", "ping/x"] {
         assert_eq!(fixture.err("workspace_read_file", json!({"path": path})).await.kind, NotFound, "{path}");
     }
+}
+
+#[tokio::test]
+async fn depth_is_bounded() {
+    let fixture = Fixture::new();
+    let (fits, deep) = ("d/".repeat(90), "d/".repeat(130));
+    fixture.write(&format!("{fits}x"), "inside\n").write(&format!("{deep}x"), "inside\n");
+    assert_eq!(fixture.ok("workspace_read_file", json!({"path": format!("{fits}x")})).await["content"], "inside\n");
+    assert_eq!(fixture.err("workspace_read_file", json!({"path": format!("{deep}x")})).await.kind, ToolErrorKind::TooLarge);
+    fixture.ok("workspace_search_code", json!({"pattern": "."})).await;
 }
 
 #[tokio::test]
@@ -189,7 +201,7 @@ fn a_workspace_is_a_work_tree() {
     fixture.write("a/b/x", "inside\n").commit("one");
     let top = fixture.workspace();
     assert_eq!(Workspace::open(&fixture.path("a/b")).unwrap().root_path(), top.root_path());
-    assert_eq!(top.owner_uid(), rustix_uid());
+    assert_eq!(top.owner_uid(), own_uid());
     let bare = fixture.outside().join("bare");
     git2::Repository::init_bare(&bare).unwrap();
     for folder in [fixture.outside(), &bare, &fixture.path(".git"), &fixture.path(".git/refs"), &fixture.path("absent")] {
@@ -199,8 +211,71 @@ fn a_workspace_is_a_work_tree() {
     }
 }
 
-fn rustix_uid() -> u32 {
+fn own_uid() -> u32 {
     rustix::process::getuid().as_raw()
+}
+
+/// A folder and a link out take turns at one name while it is read: nothing from outside is ever shown.
+#[tokio::test]
+async fn a_race_of_links_shows_nothing_from_outside() {
+    let fixture = Fixture::new();
+    fixture.write("a/x", "inside\n").commit("one");
+    fixture.write("a/x", "inside, changed\n");
+    let outside = fixture.outside().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("x"), "not for you\n").unwrap();
+    std::fs::write(outside.join("unlisted"), "not for you\n").unwrap();
+    let (here, away, link) = (fixture.path("a"), fixture.path("b"), fixture.path("c"));
+    std::os::unix::fs::symlink(&outside, &link).unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let swapper = std::thread::spawn({
+        let done = done.clone();
+        move || {
+            while !done.load(Ordering::Relaxed) {
+                std::fs::rename(&here, &away).unwrap();
+                std::fs::rename(&link, &here).unwrap();
+                std::fs::rename(&here, &link).unwrap();
+                std::fs::rename(&away, &here).unwrap();
+            }
+        }
+    });
+    let calls = [
+        ("workspace_read_file", json!({"path": "a/x"})),
+        ("workspace_list_directory", json!({"path": "a"})),
+        ("workspace_list_directory", json!({"depth": 3})),
+        ("workspace_search_code", json!({"pattern": "not"})),
+        ("workspace_search_code", json!({"pattern": "not", "path": "a"})),
+        ("workspace_git_diff", json!({})),
+        ("workspace_git_diff", json!({"from": "HEAD"})),
+        ("workspace_git_status", json!({})),
+    ];
+    for _ in 0..60 {
+        for (tool, args) in &calls {
+            if let Ok(output) = fixture.call(tool, args.clone()).await {
+                let text = output.to_string();
+                assert!(!text.contains("not for you") && !text.contains("unlisted"), "{tool} {args}: {text}");
+            }
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    swapper.join().unwrap();
+}
+
+#[test]
+fn a_git_directory_elsewhere_must_be_its_own() {
+    let (fixture, victim) = (Fixture::new(), Fixture::new());
+    victim.write("x", "theirs\n").commit("theirs");
+    fixture.write("x", "mine\n").commit("mine");
+    let refused = || Workspace::open(&fixture.path("")).unwrap_err().kind == ToolErrorKind::Unavailable;
+    let common = fixture.path(".git/commondir");
+    std::fs::write(&common, format!("{}\n", victim.path(".git").display())).unwrap();
+    assert!(refused(), "borrowed by commondir");
+    std::fs::remove_file(&common).unwrap();
+    fixture.workspace();
+    std::fs::rename(fixture.path(".git"), fixture.path("internals")).unwrap();
+    std::fs::write(fixture.path(".git"), "gitdir: internals\n").unwrap();
+    std::fs::write(fixture.path("internals/gitdir"), format!("{}\n", fixture.path(".git").display())).unwrap();
+    assert!(refused(), "kept among the files");
 }
 
 #[test]
