@@ -42,6 +42,8 @@ pub enum Code {
     Moved,
     /// The answer exceeds every bound.
     OutputTooLarge,
+    /// The answer held a secret and the policy withholds such answers whole.
+    ExposureWithheld,
     /// The call's time was up.
     TimedOut,
     /// The caller cancelled.
@@ -56,7 +58,7 @@ pub enum Code {
 
 impl Code {
     /// Every code with its wire name and what a caller can do about it.
-    pub const TABLE: [(Self, &'static str, &'static str); 20] = [
+    pub const TABLE: [(Self, &'static str, &'static str); 21] = [
         (Self::Unauthenticated, "unauthenticated", "send `Authorization: Bearer opsgate_…`; `opsgate keys new` makes a key"),
         (Self::RateLimited, "rate_limited", "wait for `retry_after_s` seconds"),
         (Self::Busy, "busy", "wait for running calls to end"),
@@ -72,6 +74,7 @@ impl Code {
         (Self::Unavailable, "unavailable", "the message says what is missing"),
         (Self::Moved, "moved", "look again and repeat the call"),
         (Self::OutputTooLarge, "output_too_large", "narrow the request or page through it"),
+        (Self::ExposureWithheld, "exposure_withheld", "ask for a part without the secret, and have the secret rotated"),
         (Self::TimedOut, "timed_out", "narrow the request"),
         (Self::Cancelled, "cancelled", "repeat the call if it is still wanted"),
         (Self::UpstreamFailed, "upstream_failed", "try again later"),

@@ -7,12 +7,14 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit};
 use opsgate_audit::{CanonicalJson, EventKind, Log, OpenError, Opened, Options, SigningKey};
 use opsgate_tools::registry::{DuplicateTool, Registry};
+use opsgate_tools::tool::{Class, Spec};
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::home::{Home, HomeError, HomeLock, Settings};
+use crate::identity::Caller;
 use crate::limit::{Flood, Rates};
 use crate::observe::{Metrics, log};
 use crate::policy::{Catalogue, Policy, PolicyErrors};
@@ -114,6 +116,12 @@ impl Gateway {
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// Whether a caller sees a tool at all: some argument could make it permissible, and the environment does not forbid it.
+    #[must_use]
+    pub fn shows(&self, caller: &Caller, spec: &Spec) -> bool {
+        (spec.class == Class::Read || !self.write_mode_off) && self.policy.could_permit(caller.id(), spec)
     }
 
     /// The home.

@@ -196,8 +196,9 @@ impl Checkpoints {
         self.number += 1;
         let line = self.number * 5 - 4;
         let note = Note::parse(&note).ok_or_else(|| tampered(&self.path, line, "this is not a signed checkpoint"))?;
-        if note.checkpoint.size < self.size {
-            return Err(tampered(&self.path, line, "the checkpoint is smaller than the one before it"));
+        // None is of size 0: such a one would never be compared, and would keep those after it from being compared.
+        if note.checkpoint.size < self.size.max(1) {
+            return Err(tampered(&self.path, line, "the checkpoint is smaller than the one before it, or empty"));
         }
         self.size = note.checkpoint.size;
         self.end = lines.offset();

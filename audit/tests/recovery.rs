@@ -137,6 +137,11 @@ fn a_checkpoint_signed_by_another_is_refused() {
     let (_, signature) = other.split_once("\n\n").unwrap();
     fs::write(home.checkpoints(), format!("{text}\n\n{signature}")).unwrap();
     assert!(matches!(Log::open(home.options()), Err(OpenError::Tampered { .. })));
+    // One that claims nothing must not keep those after it from being compared.
+    fs::write(home.checkpoints(), format!("{}\n\n{signature}{note}", text.replacen("\n1\n", "\n0\n", 1))).unwrap();
+    assert!(matches!(Log::open(home.options()), Err(OpenError::Tampered { .. })));
+    fs::write(home.checkpoints(), note).unwrap();
+    drop(home.open());
 }
 
 #[test]
@@ -177,11 +182,16 @@ fn dangling_intents_are_marked_once() {
 
 #[test]
 fn a_recovery_that_fails_anywhere_loses_nothing_and_can_be_tried_again() {
-    let torn = |end: usize| format!("00000001.torn-{end}-1");
-    let (_, covered) = killed();
-    let steps = [(Op::Open, torn(covered)), (Op::Write, torn(covered)), (Op::Sync, torn(covered)), (Op::SyncDir, "audit".to_owned())];
-    for (op, file) in steps.into_iter().chain([(Op::Open, "00000001.jsonl".to_owned()), (Op::Sync, "00000001.jsonl".to_owned())]) {
+    for (op, file) in [
+        (Op::Open, "TORN"),
+        (Op::Write, "TORN"),
+        (Op::Sync, "TORN"),
+        (Op::SyncDir, "audit"),
+        (Op::Open, "00000001.jsonl"),
+        (Op::Sync, "00000001.jsonl"),
+    ] {
         let (killed, covered) = killed();
+        let file = file.replace("TORN", &format!("00000001.torn-{covered}-1"));
         let (faults, home) = faulty();
         let home = Home { dir: killed.dir, key: killed.key, files: home.files };
         let mut segment = fs::read(home.segment()).unwrap();

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::stage::{About, CleanRefusal, Mark, Prepared};
 use crate::error::{Code, Refusal};
-use crate::policy::Permit;
+use crate::policy::{AuditLevel, Permit};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// The caller, as the log names it.
@@ -30,7 +30,8 @@ struct ScopeEntry {
 
 #[derive(Serialize)]
 struct IntentEntry<'a> {
-    args: &'a Clean<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<&'a Clean<Value>>,
     args_digest: String,
     caller: CallerEntry,
     class: opsgate_tools::tool::Class,
@@ -96,9 +97,13 @@ const LONGEST_NAME: usize = 256;
 
 pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, permit: &Permit, now: jiff::Timestamp) -> Result<CanonicalJson, Refusal> {
     let card = prepared.spec.card;
-    let args = bounded(&prepared.args);
+    // At the level `metadata` the record says that there was a call, and its digest, but not with what arguments.
+    let kept = match mark.policy.settings().audit.level {
+        AuditLevel::Metadata => None,
+        _ => Some(bounded(&prepared.args).unwrap_or_else(|| prepared.args.clone())),
+    };
     CanonicalJson::sorted(&IntentEntry {
-        args: args.as_ref().unwrap_or(&prepared.args),
+        args: kept.as_ref(),
         args_digest: prepared.digest.to_string(),
         caller: caller(scrubber, mark),
         class: prepared.spec.class,
@@ -135,9 +140,10 @@ pub(super) fn outcome(
 }
 
 pub(super) fn refused(scrubber: &Scrubber, mark: &Mark, about: &About, refusal: &CleanRefusal, unrecorded: u64) -> Result<CanonicalJson, NotCanonical> {
+    let level = mark.policy.settings().audit.level;
     let tool: String = about.tool.chars().take(LONGEST_NAME).collect();
     let mut entry = RefusedEntry {
-        args: about.args.as_ref().map(|args| bounded(args).unwrap_or_else(|| args.clone())),
+        args: about.args.as_ref().filter(|_| level != AuditLevel::Metadata).map(|args| bounded(args).unwrap_or_else(|| args.clone())),
         caller: caller(scrubber, mark),
         code: refusal.code,
         tool: scrubber.text_owned(tool).0,

@@ -19,7 +19,7 @@ impl Gateway {
             return Err(mark.refuse(about, refusal));
         }
         // Hidden and unknown look alike: the same code and the same words.
-        let visible = self.registry.find(&about.tool).filter(|tool| mark.policy.could_permit(mark.caller.id(), tool.spec()));
+        let visible = self.registry.find(&about.tool).filter(|tool| self.shows(&mark.caller, tool.spec()));
         let Some(tool) = visible else {
             let refusal = Refusal::new(Code::ToolUnavailable, format!("there is no tool `{}` for you", shortened(&about.tool)));
             return Err(mark.refuse(about, refusal));

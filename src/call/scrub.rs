@@ -3,6 +3,7 @@
 use super::stage::{Call, CleanRefusal, Executed, Scrubbed};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
+use crate::policy::OnExposure;
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// The longest sentence of a refusal, in bytes: it may quote what the caller sent.
@@ -13,14 +14,17 @@ const STRUCTURE_FACTOR: usize = 4;
 impl Gateway {
     pub(super) fn scrub(&self, call: Call<Executed>) -> Call<Scrubbed> {
         let bound = call.mark.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
+        let withhold = call.mark.policy.settings().scrub.on_exposure == OnExposure::Withhold;
         call.map(|Executed { about, wrote, result, hidden, pending, slot }| {
             let mut scrubbed = Counts::default();
             let result = match result {
                 Ok(output) => {
-                    let (structured, counts) = self.scrubber.json(output);
+                    let (structured, counts) = self.scrubber.untrusted_json(output);
                     scrubbed.merge(&counts);
                     let text = structured.to_json_text();
-                    if text.len() > bound {
+                    if withhold && !scrubbed.is_empty() {
+                        Err(CleanRefusal::of(&self.scrubber, Refusal::new(Code::ExposureWithheld, "the answer held a secret, and the policy withholds such answers")))
+                    } else if text.len() > bound {
                         let refusal = Refusal::new(Code::OutputTooLarge, format!("the answer has {} bytes, more than the {bound} that may leave", text.len()));
                         Err(CleanRefusal::of(&self.scrubber, refusal))
                     } else {
@@ -29,6 +33,9 @@ impl Gateway {
                 }
                 Err(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal)),
             };
+            if !scrubbed.is_empty() {
+                self.metrics.exposed(&about.tool);
+            }
             for (kind, count) in scrubbed.iter() {
                 self.metrics.scrubbed(kind, count);
             }
@@ -41,7 +48,7 @@ impl CleanRefusal {
     /// Scrubs every word of a refusal; its detail goes to the log, scrubbed as well.
     pub(super) fn of(scrubber: &Scrubber, refusal: Refusal) -> Self {
         // Scrubbed first and cut then: half a secret would not be known for one.
-        let clean = |text: String| scrubber.text_owned(text).0.shortened(LONGEST_MESSAGE);
+        let clean = |text: String| scrubber.untrusted_text(&text).0.shortened(LONGEST_MESSAGE);
         let retry_after_s = refusal.retry_after_s();
         let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint()), clean);
         Self { code: refusal.code, message: clean(refusal.message), hint, rule: refusal.rule.map(clean), retry_after_s }

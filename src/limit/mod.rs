@@ -3,6 +3,7 @@
 //! Refusing is cheap and happens before any argument is parsed.
 
 mod flood;
+mod penalty;
 mod slots;
 
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ use crate::policy::Limits;
 pub use flood::{Flood, Sampled, Skipped};
 pub use slots::{Slot, Slots};
 
+use penalty::Penalty;
+
 /// The proof that a caller's rate was counted for this call. Made by [`Rates::count`] alone, spent by one call.
 #[derive(Debug)]
 pub struct Counted(());
@@ -27,6 +30,7 @@ pub struct Counted(());
 pub struct Rates {
     callers: DefaultKeyedRateLimiter<Arc<str>>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
+    penalty: Option<Penalty>,
     blocked: std::sync::Mutex<std::collections::HashMap<IpAddr, std::time::Instant>>,
     clock: DefaultClock,
     /// Calls at once.
@@ -40,6 +44,7 @@ impl Rates {
         Self {
             callers: RateLimiter::keyed(quota(limits.per_caller.rate.count, limits.per_caller.rate.per, limits.per_caller.burst)),
             addresses: RateLimiter::keyed(quota(limits.per_ip_unauthenticated.count, limits.per_ip_unauthenticated.per, limits.per_ip_unauthenticated.count)),
+            penalty: limits.per_caller.over_then.map(Penalty::new),
             blocked: std::sync::Mutex::default(),
             clock: DefaultClock::default(),
             slots: Slots::new(limits.concurrency.get() as usize),
@@ -51,7 +56,16 @@ impl Rates {
     /// # Errors
     /// [`Code::RateLimited`] with the time to wait.
     pub fn count(&self, caller: &Arc<str>) -> Result<Counted, Refusal> {
+        let now = std::time::Instant::now();
+        if let Some(boxed) = self.penalty.as_ref().and_then(|penalty| penalty.check(caller, now)) {
+            return boxed.map(|()| Counted(())).map_err(|wait| {
+                Refusal::new(Code::RateLimited, "after too many calls in a short time a lower rate holds for a while").retry_after(wait)
+            });
+        }
         self.callers.check_key(caller).map(|()| Counted(())).map_err(|until| {
+            if let Some(penalty) = &self.penalty {
+                penalty.put(caller, now);
+            }
             Refusal::new(Code::RateLimited, "too many calls in a short time").retry_after(until.wait_time_from(self.clock.now()))
         })
     }
@@ -93,6 +107,9 @@ impl Rates {
         self.callers.retain_recent();
         self.addresses.retain_recent();
         self.slots.sweep();
+        if let Some(penalty) = &self.penalty {
+            penalty.sweep(std::time::Instant::now());
+        }
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Metrics {
     calls: IntCounterVec,
     durations: HistogramVec,
     scrubbed: IntCounterVec,
+    exposures: IntCounterVec,
     malformed: IntCounterVec,
     unauthenticated: IntCounterVec,
     audit_seq: IntGauge,
@@ -77,6 +78,7 @@ impl Metrics {
         Ok(Self {
             calls: counter("opsgate_calls_total", "calls by tool and outcome", &["tool", "outcome"])?,
             scrubbed: counter("opsgate_secrets_scrubbed_total", "secrets removed from what left, by kind", &["kind"])?,
+            exposures: counter("opsgate_secret_exposure_detected_total", "answers of tools that held a secret, by tool", &["tool"])?,
             malformed: counter("opsgate_malformed_messages_total", "messages that were not MCP, by transport and fault", &["transport", "fault"])?,
             unauthenticated: counter("opsgate_unauthenticated_total", "requests without a valid credential, by reason", &["reason"])?,
             audit_seq: gauge("opsgate_audit_head_seq", "number of the newest entry of the log")?,
@@ -97,6 +99,11 @@ impl Metrics {
     /// Secrets of this kind were removed.
     pub fn scrubbed(&self, kind: &str, count: u64) {
         self.scrubbed.with_label_values(&[kind]).inc_by(count);
+    }
+
+    /// A tool's answer held a secret.
+    pub fn exposed(&self, tool: &str) {
+        self.exposures.with_label_values(&[tool]).inc();
     }
 
     /// A message was not MCP.

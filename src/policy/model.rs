@@ -239,11 +239,11 @@ pub enum OnExposure {
     #[default]
     Redact,
     /// The reply is withheld.
-    Block,
+    Withhold,
 }
 
 impl OnExposure {
-    pub(super) const ALL: [(Self, &'static str); 2] = [(Self::Redact, "redact"), (Self::Block, "block")];
+    pub(super) const ALL: [(Self, &'static str); 2] = [(Self::Redact, "redact"), (Self::Withhold, "withhold")];
 }
 
 /// `audit`.
@@ -259,17 +259,20 @@ pub struct AuditSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditLevel {
+    /// Nothing beyond what the chain itself needs.
+    None,
     /// That there was one.
     Metadata,
     /// And what was asked.
     #[default]
     Request,
     /// And what was answered.
-    Full,
+    RequestResponse,
 }
 
 impl AuditLevel {
-    pub(super) const ALL: [(Self, &'static str); 3] = [(Self::Metadata, "metadata"), (Self::Request, "request"), (Self::Full, "full")];
+    pub(super) const ALL: [(Self, &'static str); 4] =
+        [(Self::None, "none"), (Self::Metadata, "metadata"), (Self::Request, "request"), (Self::RequestResponse, "request_response")];
 }
 
 /// When a read's intent is durable.

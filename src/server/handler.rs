@@ -89,8 +89,7 @@ impl ServerHandler for Door {
         if taken(counted.as_ref()).is_none() {
             self.gateway.rates.count(caller.id()).map_err(|refusal| rate_limited(refusal.message.clone(), refusal.retry_after_s()))?;
         }
-        let policy = self.gateway.policy();
-        let tools = self.gateway.registry.iter().filter(|tool| policy.could_permit(caller.id(), tool.spec())).map(|tool| listed(tool.spec())).collect();
+        let tools = self.gateway.registry.iter().filter(|tool| self.gateway.shows(&caller, tool.spec())).map(|tool| listed(tool.spec())).collect();
         Ok(ListToolsResult::with_all_items(tools).with_cache_scope(CacheScope::Private).with_ttl_ms(0))
     }
 

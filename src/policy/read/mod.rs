@@ -9,7 +9,7 @@ mod value;
 
 use super::catalogue::Catalogue;
 use super::diagnostics::{Finding, MOST, Pos, Source, Warning};
-use super::model::{File, Language};
+use super::model::{AuditLevel, File, Language, Pii};
 use super::yaml::{Node, Value};
 
 /// The keys of a policy file.
@@ -44,6 +44,12 @@ type NotYet = (&'static str, fn(&File) -> bool, &'static str);
 const NOT_YET: &[NotYet] = &[
     ("risk", |file| file.settings.risk.is_some(), "`risk` is read, but this version does not compute a risk"),
     ("budgets", |file| file.settings.budgets.is_some(), "`budgets` is read, but this version does not keep budgets"),
+    ("scrub", |file| file.settings.scrub.pii == Pii::Redact, "`pii: redact` is read, but this version does not look for personal data"),
+    (
+        "audit",
+        |file| matches!(file.settings.audit.level, AuditLevel::None | AuditLevel::RequestResponse),
+        "this version records at the levels `metadata` and `request` only; it records `request` here",
+    ),
     ("language", |file| file.settings.language != Language::En, "this version speaks English only"),
     (
         "systems",

@@ -135,7 +135,7 @@ impl Reader<'_> {
     fn caller_rate(&mut self, node: &Node, default: CallerRate) -> CallerRate {
         let fields = self.fields(node, "per_caller", &["rate", "burst", "over_then"]);
         let rate = fields.get("rate").and_then(|node| self.rate(node, "rate")).unwrap_or(default.rate);
-        let burst = fields.get("burst").and_then(|node| self.count(node, "burst", 1..=1_000_000)).and_then(NonZeroU32::new);
+        let burst = fields.get("burst").and_then(|node| self.count(node, "burst", 1..=u32::MAX)).and_then(NonZeroU32::new);
         let over_then = fields.get("over_then").and_then(|node| {
             let text = self.text(node, "over_then")?;
             let found = text

@@ -181,3 +181,26 @@ fn work_tree(workspace: &Workspace, path: &str, kind: i32) -> Content {
         _ => Content::Left("unreadable"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that became a link after it was judged: neither outside nor a denied folder is read through it.
+    #[test]
+    fn the_work_tree_is_read_through_no_link() {
+        let top = tempfile::TempDir::new().unwrap();
+        git2::Repository::init(top.path()).unwrap();
+        std::fs::create_dir(top.path().join("secrets")).unwrap();
+        std::fs::write(top.path().join("secrets/x"), "hidden\n").unwrap();
+        std::os::unix::fs::symlink("secrets", top.path().join("a")).unwrap();
+        std::os::unix::fs::symlink("secrets/x", top.path().join("b")).unwrap();
+        let workspace = Workspace::open(top.path()).unwrap();
+        for (path, kind) in [("a/x", 0o100_000), ("b", 0o100_000), ("a/x", 0o120_000)] {
+            assert!(matches!(work_tree(&workspace, path, kind), Content::Left("unreadable")), "{path}");
+        }
+        assert!(matches!(work_tree(&workspace, "b", 0o120_000), Content::Text(text) if text == b"secrets/x"));
+        let is_there = |folder| open::is_there(workspace.dir(), &RepoPath::parse(folder).unwrap(), "x".as_ref());
+        assert!(is_there("secrets") && !is_there("a") && !is_there("b"));
+    }
+}
