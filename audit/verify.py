@@ -646,7 +646,7 @@ def show(result):
     else:
         print("checkpoints {checkpoints}, covering {checkpointed} of {entries} entries".format(**result))
     if result["total_findings"]:
-        print(f"FAILED: {result['total_findings']} findings")
+        print(f"FAILED: {result['total_findings']} finding{'' if result['total_findings'] == 1 else 's'}")
     elif result["anchored_to"] is not None:
         print(f"OK, ANCHORED up to entry {result['anchored_to']} by receipts")
     else:

@@ -195,6 +195,8 @@ fn wrong_usage_exits_2_and_a_missing_anchor_1() {
         assert_eq!(run(command(), &good, "--key 00").0, 2);
         assert_eq!(run(command(), &good, "--receipts {}/checkpoints").0, 2);
         assert_eq!(run(command(), &good, "--require-anchor").0, 1);
+        assert_eq!(run(command(), &crate_dir().join("vectors/flip-data"), "").0, 1);
+        assert_eq!(run(command(), &good, "").0, 0);
         assert_eq!(command().output().unwrap().status.code(), Some(2));
         let output = command().arg(&good).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

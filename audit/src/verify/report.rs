@@ -110,7 +110,7 @@ impl Report {
     /// The last line of the summary, and the word a reader looks for.
     fn verdict(&self) -> String {
         if !self.is_valid() {
-            return format!("FAILED: {} findings", self.total_findings);
+            return format!("FAILED: {} finding{}", self.total_findings, if self.total_findings == 1 { "" } else { "s" });
         }
         match self.anchored_to {
             Some(seq) => format!("OK, ANCHORED up to entry {seq} by receipts"),
