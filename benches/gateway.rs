@@ -13,10 +13,10 @@ use opsgate::home::Settings;
 use opsgate::identity::Caller;
 use opsgate::observe::Metrics;
 use opsgate::server::{Connection, LineTransport, Lines, serve_stream};
+use rmcp::ServiceExt;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, ServerCapabilities, ServerConfig};
 use rmcp::service::{RequestContext, RoleServer};
-use rmcp::ServiceExt;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 const IN_FLIGHT: usize = 64;
@@ -42,7 +42,8 @@ impl ServerHandler for Bare {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let folder = tempfile::Builder::new().prefix("og").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }).unwrap();
+        let folder =
+            tempfile::Builder::new().prefix("og").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }).unwrap();
         let policy = folder.path().join("bench.yaml");
         std::fs::write(&policy, POLICY).unwrap();
         let settings = Settings { home: folder.path().join("home"), policy: Some(policy), ..Settings::default() };
@@ -87,7 +88,9 @@ async fn rate(stream: DuplexStream) -> f64 {
     output.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
     replies.next_line().await.unwrap().unwrap();
     output.write_all(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n").await.unwrap();
-    let call = |id: usize| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"policy_whoami\",\"arguments\":{{}}}}}}\n");
+    let call = |id: usize| {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"policy_whoami\",\"arguments\":{{}}}}}}\n")
+    };
     for id in 1..=IN_FLIGHT {
         output.write_all(call(id).as_bytes()).await.unwrap();
     }

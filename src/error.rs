@@ -169,10 +169,7 @@ impl From<Denial> for Refusal {
 
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {
-        Self {
-            detail: Some(error.to_string()),
-            ..Self::new(Code::AuditUnavailable, "the audit log cannot take this call, so nothing was done")
-        }
+        Self { detail: Some(error.to_string()), ..Self::new(Code::AuditUnavailable, "the audit log cannot take this call, so nothing was done") }
     }
 }
 

@@ -144,7 +144,7 @@ impl Gateway {
         }
     }
 
-    /// Stops: nothing new is admitted, running calls get [`DRAIN`] to end, the log gets its last checkpoint.
+    /// Stops: nothing new is admitted, running calls get ten seconds to end, the log gets its last checkpoint.
     pub async fn close(&self) {
         self.stopping.cancel();
         self.running.close();
@@ -152,7 +152,9 @@ impl Gateway {
             log::warn(log::Component::Gateway, "calls still run at the deadline; their intents are closed as indeterminate at the next start").emit();
         }
         if let Err(error) = self.log.close().await {
-            log::error(log::Component::Audit, "the log's last checkpoint could not be written").with("error", &self.scrubber.text(&error.to_string()).0).emit();
+            log::error(log::Component::Audit, "the log's last checkpoint could not be written")
+                .with("error", &self.scrubber.text(&error.to_string()).0)
+                .emit();
         }
     }
 
@@ -161,16 +163,23 @@ impl Gateway {
         if let Ok(data) = CanonicalJson::of(&loaded)
             && let Err(error) = self.log.event(EventKind::PolicyLoaded, None, data)
         {
-            log::error(log::Component::Audit, "the policy's hash could not be recorded").with("error", &self.scrubber.text(&error.to_string()).0).emit();
+            log::error(log::Component::Audit, "the policy's hash could not be recorded")
+                .with("error", &self.scrubber.text(&error.to_string()).0)
+                .emit();
         }
         for warning in self.policy.warnings() {
             log::warn(log::Component::Policy, "the policy has a warning").with("warning", &self.scrubber.text(&warning.to_string()).0).emit();
         }
         if let Some(why) = &self.log.head().sealed {
-            log::error(log::Component::Audit, "the log is sealed: every call is refused until `opsgate unseal`").with("why", &self.scrubber.text(why).0).emit();
+            log::error(log::Component::Audit, "the log is sealed: every call is refused until `opsgate unseal`")
+                .with("why", &self.scrubber.text(why).0)
+                .emit();
         }
         if opened.recovered {
-            log::warn(log::Component::Audit, "the log was recovered: the run before did not close it").count("dangling", opened.dangling).count("entries", opened.entries).emit();
+            log::warn(log::Component::Audit, "the log was recovered: the run before did not close it")
+                .count("dangling", opened.dangling)
+                .count("entries", opened.entries)
+                .emit();
         }
     }
 }

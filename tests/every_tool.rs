@@ -53,7 +53,12 @@ fn same_as_file(path: &str, now: &str) {
 fn schemas_are_as_they_were() {
     let tools: Map<String, Value> = specs()
         .iter()
-        .map(|s| (s.card.name.to_owned(), json!({ "class": s.class, "description": s.card.description, "input": *s.input_schema, "output": *s.output_schema })))
+        .map(|s| {
+            (
+                s.card.name.to_owned(),
+                json!({ "class": s.class, "description": s.card.description, "input": *s.input_schema, "output": *s.output_schema }),
+            )
+        })
         .collect();
     same_as_file("tests/snapshots/tools.json", &(serde_json::to_string_pretty(&tools).unwrap() + "\n"));
 }
@@ -69,10 +74,15 @@ fn the_page_of_tools_is_generated() {
         }
         let required: Vec<_> = spec.input_schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let arguments = spec.input_schema.get("properties").and_then(Value::as_object).map(|properties| {
-            properties.keys().map(|name| if required.contains(&name.as_str()) { format!("**`{name}`**") } else { format!("`{name}`") }).collect::<Vec<_>>().join(" ")
+            properties
+                .keys()
+                .map(|name| if required.contains(&name.as_str()) { format!("**`{name}`**") } else { format!("`{name}`") })
+                .collect::<Vec<_>>()
+                .join(" ")
         });
         let class = if spec.class == Class::Read { "read" } else { "write" };
-        writeln!(page, "| `{}` | {class} | {} | {} |", spec.card.name, spec.card.description.replace('|', "\\|"), arguments.unwrap_or_default()).unwrap();
+        writeln!(page, "| `{}` | {class} | {} | {} |", spec.card.name, spec.card.description.replace('|', "\\|"), arguments.unwrap_or_default())
+            .unwrap();
     }
     page += "\n## Never run\n\nThese names answer with their reason, whatever a policy says, and the attempt is recorded.\n\n| tool | because |\n| --- | --- |\n";
     for forbidden in FORBIDDEN {
@@ -84,7 +94,10 @@ fn the_page_of_tools_is_generated() {
 #[test]
 fn the_list_is_small() {
     let size = |spec: &Spec| {
-        spec.card.name.len() + spec.card.description.len() + serde_json::to_string(&*spec.input_schema).unwrap().len() + serde_json::to_string(&*spec.output_schema).unwrap().len()
+        spec.card.name.len()
+            + spec.card.description.len()
+            + serde_json::to_string(&*spec.input_schema).unwrap().len()
+            + serde_json::to_string(&*spec.output_schema).unwrap().len()
     };
     let specs = specs();
     let total: usize = specs.iter().map(size).sum();

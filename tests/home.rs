@@ -81,7 +81,13 @@ fn a_full_disk_refuses_calls_and_loses_no_record() {
         let mut client = Client::legacy(&home, &["--in-process"]);
         client.answer("policy_whoami", json!({}));
         let filler = home.path().join("filler");
-        while std::fs::OpenOptions::new().create(true).append(true).open(&filler).and_then(|mut f| std::io::Write::write_all(&mut f, &[0; 4096])).is_ok() {}
+        while std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&filler)
+            .and_then(|mut f| std::io::Write::write_all(&mut f, &[0; 4096]))
+            .is_ok()
+        {}
         let mut refused = None;
         for _ in 0..20_000 {
             let reply = client.call("policy_whoami", json!({}));

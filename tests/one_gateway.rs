@@ -60,7 +60,10 @@ fn a_killed_gateway_gives_each_open_call_an_error_and_the_next_call_a_working_on
     let repository = Repository::with(&[("a.txt", "x\n")]);
     let mut clients: Vec<_> = (0..3).map(|_| Client::legacy(&home, &["--workspace", repository.arg()])).collect();
     let held = hold_the_workspace(&repository);
-    let ids: Vec<_> = clients.iter_mut().map(|client| client.ask("tools/call", json!({ "name": "workspace_search_code", "arguments": { "pattern": "x" } }))).collect();
+    let ids: Vec<_> = clients
+        .iter_mut()
+        .map(|client| client.ask("tools/call", json!({ "name": "workspace_search_code", "arguments": { "pattern": "x" } })))
+        .collect();
     wait_for_intents(&home, 3);
     let gateway = home.holder().unwrap();
     stop(gateway, "-KILL");

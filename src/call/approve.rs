@@ -15,7 +15,8 @@ impl Gateway {
         match requirement {
             None => Ok(Call { mark, stage: Approved { prepared, permit, now } }),
             Some(requirement) => {
-                let message = format!("`{}` needs an approval here ({}), and this version cannot collect one", prepared.spec.card.name, quorums(&requirement));
+                let message =
+                    format!("`{}` needs an approval here ({}), and this version cannot collect one", prepared.spec.card.name, quorums(&requirement));
                 Err(mark.refuse(About::of(&prepared), Refusal::new(Code::ApprovalsUnavailable, message)))
             }
         }

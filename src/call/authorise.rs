@@ -23,7 +23,9 @@ impl Gateway {
         };
         match mark.policy.decide(&facts) {
             Decision::Permit(permit) => Ok(Call { mark, stage: Authorised { prepared, permit, requirement: None, now } }),
-            Decision::NeedsApproval(permit, requirement) => Ok(Call { mark, stage: Authorised { prepared, permit, requirement: Some(requirement), now } }),
+            Decision::NeedsApproval(permit, requirement) => {
+                Ok(Call { mark, stage: Authorised { prepared, permit, requirement: Some(requirement), now } })
+            }
             Decision::Deny(denial) => Err(mark.refuse(About::of(&prepared), denial)),
         }
     }

@@ -132,14 +132,36 @@ pub(super) fn outcome(
     let entry = match result {
         Ok((_, text)) => {
             let digest = opsgate_audit::Digest::new(Sha256::digest(text.as_bytes()).into());
-            OutcomeEntry { bytes: Some(text.len()), code: None, duration_us, hidden, message: None, output_digest: Some(digest.to_string()), scrubbed }
+            OutcomeEntry {
+                bytes: Some(text.len()),
+                code: None,
+                duration_us,
+                hidden,
+                message: None,
+                output_digest: Some(digest.to_string()),
+                scrubbed,
+            }
         }
-        Err(refusal) => OutcomeEntry { bytes: None, code: Some(refusal.code), duration_us, hidden, message: Some(&refusal.message), output_digest: None, scrubbed },
+        Err(refusal) => OutcomeEntry {
+            bytes: None,
+            code: Some(refusal.code),
+            duration_us,
+            hidden,
+            message: Some(&refusal.message),
+            output_digest: None,
+            scrubbed,
+        },
     };
     CanonicalJson::sorted(&entry)
 }
 
-pub(super) fn refused(scrubber: &Scrubber, mark: &Mark, about: &About, refusal: &CleanRefusal, unrecorded: u64) -> Result<CanonicalJson, NotCanonical> {
+pub(super) fn refused(
+    scrubber: &Scrubber,
+    mark: &Mark,
+    about: &About,
+    refusal: &CleanRefusal,
+    unrecorded: u64,
+) -> Result<CanonicalJson, NotCanonical> {
     let level = mark.policy.settings().audit.level;
     let tool: String = about.tool.chars().take(LONGEST_NAME).collect();
     let mut entry = RefusedEntry {

@@ -2,7 +2,7 @@
 //!
 //! Each stage consumes the one before it and lives in the file of its name; none can be skipped, because the next one
 //! does not compile without it. A refusal at any stage travels to the same log. `identify` happens at the door
-//! ([`crate::identity`]): a [`RawCall`] cannot be made without a [`Caller`](crate::identity::Caller).
+//! ([`crate::identity`]): a [`RawCall`] cannot be made without a [`Caller`].
 
 mod admit;
 mod approve;

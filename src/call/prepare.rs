@@ -74,8 +74,10 @@ impl Gateway {
     /// HMAC-SHA-256 of tool and canonical arguments under the home's key: a plain digest of short arguments could be guessed.
     fn digest(&self, tool: &str, args: &Map<String, Value>) -> Result<Digest, Refusal> {
         use hmac::Mac;
-        let canonical = serde_json_canonicalizer::to_vec(args)
-            .map_err(|error| Refusal { detail: Some(error.to_string()), ..Refusal::new(Code::InvalidArguments, "the arguments have no canonical form") })?;
+        let canonical = serde_json_canonicalizer::to_vec(args).map_err(|error| Refusal {
+            detail: Some(error.to_string()),
+            ..Refusal::new(Code::InvalidArguments, "the arguments have no canonical form")
+        })?;
         let mut mac = self.digest_key.clone();
         mac.update(tool.as_bytes());
         mac.update(b"\n");

@@ -39,7 +39,10 @@ impl Gateway {
                 // INVARIANT: no reply without a durable outcome (test: a_full_disk_seals_and_withholds).
                 self.log.seal(&format!("the outcome of {} could not be recorded: {error}", mark.re.request_id));
                 let refusal = if wrote {
-                    Refusal { detail: Some(error.to_string()), ..Refusal::new(Code::ExecutedAuditFailed, "executed, audit failed: the result is withheld") }
+                    Refusal {
+                        detail: Some(error.to_string()),
+                        ..Refusal::new(Code::ExecutedAuditFailed, "executed, audit failed: the result is withheld")
+                    }
                 } else {
                     error.into()
                 };

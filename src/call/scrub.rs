@@ -23,9 +23,13 @@ impl Gateway {
                     scrubbed.merge(&counts);
                     let text = structured.to_json_text();
                     if withhold && !scrubbed.is_empty() {
-                        Err(CleanRefusal::of(&self.scrubber, Refusal::new(Code::ExposureWithheld, "the answer held a secret, and the policy withholds such answers")))
+                        Err(CleanRefusal::of(
+                            &self.scrubber,
+                            Refusal::new(Code::ExposureWithheld, "the answer held a secret, and the policy withholds such answers"),
+                        ))
                     } else if text.len() > bound {
-                        let refusal = Refusal::new(Code::OutputTooLarge, format!("the answer has {} bytes, more than the {bound} that may leave", text.len()));
+                        let refusal =
+                            Refusal::new(Code::OutputTooLarge, format!("the answer has {} bytes, more than the {bound} that may leave", text.len()));
                         Err(CleanRefusal::of(&self.scrubber, refusal))
                     } else {
                         Ok((structured, text))

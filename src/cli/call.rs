@@ -28,8 +28,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> {
-    let arguments: Map<String, Value> =
-        serde_json::from_str(&args.args).map_err(|error| Failure::new(exit::USAGE, format!("--args is not a JSON object: {error}; write it as '{{\"key\": \"value\"}}'")))?;
+    let arguments: Map<String, Value> = serde_json::from_str(&args.args)
+        .map_err(|error| Failure::new(exit::USAGE, format!("--args is not a JSON object: {error}; write it as '{{\"key\": \"value\"}}'")))?;
     let explicit = args.workspace.workspace.is_some();
     let folder = args.workspace.workspace.unwrap_or_else(|| ".".into());
     let folder = std::path::absolute(&folder).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("`{}`: {error}", folder.display())))?;
@@ -81,7 +81,9 @@ fn show(result: &Result<CallToolResult, Value>, as_json: bool) -> Result<u8, Fai
     let refusal = meta.get("opsgate/refusal").cloned().unwrap_or_default();
     let sealed = refusal.get("code").is_some_and(|code| code == "audit_unavailable" || code == "executed_audit_failed");
     if as_json {
-        out::json(&json!({ "ok": ok, "output": output, "refusal": refusal, "receipt": meta.get("opsgate/receipt"), "request_id": meta.get("opsgate/request_id") }));
+        out::json(
+            &json!({ "ok": ok, "output": output, "refusal": refusal, "receipt": meta.get("opsgate/receipt"), "request_id": meta.get("opsgate/request_id") }),
+        );
     } else if ok {
         out::json(&output);
     } else {
@@ -89,5 +91,11 @@ fn show(result: &Result<CallToolResult, Value>, as_json: bool) -> Result<u8, Fai
         let code = refusal.get("code").or_else(|| refusal.pointer("/data/code")).and_then(Value::as_str).unwrap_or("refused").to_owned();
         return Err(Failure::new(if sealed { exit::SEALED } else { exit::FINDING }, format!("{code}: {}\nhint: {}", text("message"), text("hint"))));
     }
-    Ok(if ok { exit::OK } else if sealed { exit::SEALED } else { exit::FINDING })
+    Ok(if ok {
+        exit::OK
+    } else if sealed {
+        exit::SEALED
+    } else {
+        exit::FINDING
+    })
 }

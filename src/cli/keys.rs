@@ -50,7 +50,12 @@ pub(super) fn run(settings: &Settings, command: Command) -> Result<u8, Failure> 
         Command::List { json } => {
             let records = keys.list()?;
             if json {
-                out::json(&records.iter().map(|r| json!({ "id": r.id, "caller": format!("key:{}", r.caller), "created": r.created, "revoked": r.revoked })).collect::<Vec<_>>());
+                out::json(
+                    &records
+                        .iter()
+                        .map(|r| json!({ "id": r.id, "caller": format!("key:{}", r.caller), "created": r.created, "revoked": r.revoked }))
+                        .collect::<Vec<_>>(),
+                );
             } else if records.is_empty() {
                 out::say("there is no key; `opsgate keys new --caller NAME` makes one");
             } else {

@@ -82,7 +82,14 @@ fn check(settings: &Settings, file: Option<PathBuf>, as_json: bool) -> Result<u8
     }
 }
 
-async fn explain(settings: &Settings, tool: &str, caller: Option<String>, args: Map<String, Value>, folder: WorkspaceArg, as_json: bool) -> Result<u8, Failure> {
+async fn explain(
+    settings: &Settings,
+    tool: &str,
+    caller: Option<String>,
+    args: Map<String, Value>,
+    folder: WorkspaceArg,
+    as_json: bool,
+) -> Result<u8, Failure> {
     let bad = |error: &dyn std::fmt::Display| Failure::new(exit::BAD_CONFIGURATION, error);
     let catalogue = catalogue::catalogue().map_err(|e| bad(&e))?;
     let policy = Arc::new(load_policy(settings, &catalogue).map_err(|e| bad(&e))?);

@@ -107,10 +107,16 @@ fn http_door(gateway: &Arc<Gateway>, args: &Args) -> Result<HttpDoor, Failure> {
     if keys.list().map_err(bad)?.is_empty() {
         let issued = keys.issue("local").map_err(bad)?;
         write_private(&gateway.home().local_key(), format!("{}\n", issued.key.expose_secret()).as_bytes())?;
-        note("there was no API key: one for `local` was made and written to a private file", &gateway.home().local_key().display().to_string(), gateway);
+        note(
+            "there was no API key: one for `local` was made and written to a private file",
+            &gateway.home().local_key().display().to_string(),
+            gateway,
+        );
     }
     let workspace = match &args.workspace.workspace {
-        Some(folder) => Some(workspace_for(gateway, &Caller::of_this_process(), folder).map_err(|why| Failure::new(exit::BAD_CONFIGURATION, why.message))?),
+        Some(folder) => {
+            Some(workspace_for(gateway, &Caller::of_this_process(), folder).map_err(|why| Failure::new(exit::BAD_CONFIGURATION, why.message))?)
+        }
         None => None,
     };
     Ok(HttpDoor { gateway: gateway.clone(), keys, workspace })

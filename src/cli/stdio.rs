@@ -22,7 +22,9 @@ pub(super) struct Args {
 pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> {
     let explicit = args.workspace.workspace.is_some();
     let folder = match args.workspace.workspace {
-        Some(folder) => std::path::absolute(&folder).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("`{}`: {error}", folder.display())))?,
+        Some(folder) => {
+            std::path::absolute(&folder).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("`{}`: {error}", folder.display())))?
+        }
         None => std::env::current_dir().map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("the current folder: {error}")))?,
     };
     let (input, output) = standard_streams();

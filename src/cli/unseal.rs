@@ -17,11 +17,14 @@ pub(super) struct Args {
 pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
     let home = Home::open(&settings.home)?;
     let _only = home.lock()?;
-    let unsealed = opsgate_audit::unseal(audit_options(&home)?).map_err(|error| Failure::new(exit::FINDING, format!("the log stays sealed: {error}")))?;
+    let unsealed =
+        opsgate_audit::unseal(audit_options(&home)?).map_err(|error| Failure::new(exit::FINDING, format!("the log stays sealed: {error}")))?;
     match (args.json, &unsealed.why) {
         (true, reason) => out::json(&json!({ "was_sealed": reason.is_some(), "reason": reason, "entries": unsealed.opened.entries })),
         (false, None) => out::say("the log was not sealed"),
-        (false, Some(reason)) => out::say(format!("the log holds {} entries, all in order, and is open again; it had sealed because: {reason}", unsealed.opened.entries)),
+        (false, Some(reason)) => {
+            out::say(format!("the log holds {} entries, all in order, and is open again; it had sealed because: {reason}", unsealed.opened.entries))
+        }
     }
     Ok(exit::OK)
 }

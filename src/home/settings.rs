@@ -71,7 +71,11 @@ impl Settings {
         let set = |name: &str| vars.get(name).filter(|v| !v.is_empty());
         let address = |name: &'static str| match set(name) {
             None => Ok(None),
-            Some(value) => value.parse().map(Some).map_err(|_| SettingsError::Value { name, value: value.clone(), expected: "an address such as 127.0.0.1:8787" }),
+            Some(value) => value.parse().map(Some).map_err(|_| SettingsError::Value {
+                name,
+                value: value.clone(),
+                expected: "an address such as 127.0.0.1:8787",
+            }),
         };
         let write_mode_off = match set("WRITE_MODE").map(String::as_str) {
             None | Some("on") => false,

@@ -43,7 +43,11 @@ impl Rates {
     pub fn new(limits: &Limits) -> Self {
         Self {
             callers: RateLimiter::keyed(quota(limits.per_caller.rate.count, limits.per_caller.rate.per, limits.per_caller.burst)),
-            addresses: RateLimiter::keyed(quota(limits.per_ip_unauthenticated.count, limits.per_ip_unauthenticated.per, limits.per_ip_unauthenticated.count)),
+            addresses: RateLimiter::keyed(quota(
+                limits.per_ip_unauthenticated.count,
+                limits.per_ip_unauthenticated.per,
+                limits.per_ip_unauthenticated.count,
+            )),
             penalty: limits.per_caller.over_then.map(Penalty::new),
             blocked: std::sync::Mutex::default(),
             clock: DefaultClock::default(),

@@ -64,7 +64,8 @@ impl Slots {
         if let Some(places) = callers.get(caller) {
             return places.clone();
         }
-        let places = Places { running: Arc::new(Semaphore::new(self.concurrency)), queued: Arc::new(Semaphore::new(self.concurrency * QUEUE_PER_SLOT)) };
+        let places =
+            Places { running: Arc::new(Semaphore::new(self.concurrency)), queued: Arc::new(Semaphore::new(self.concurrency * QUEUE_PER_SLOT)) };
         callers.insert(caller.clone(), places.clone());
         places
     }

@@ -71,7 +71,10 @@ impl Metrics {
             Ok::<_, prometheus::Error>(gauge)
         };
         let buckets = BUCKETS.into_iter().chain([LAST_BUCKET]).collect();
-        let durations = HistogramVec::new(HistogramOpts::new("opsgate_call_duration_seconds", "time from admission to durable record").buckets(buckets), &["tool"])?;
+        let durations = HistogramVec::new(
+            HistogramOpts::new("opsgate_call_duration_seconds", "time from admission to durable record").buckets(buckets),
+            &["tool"],
+        )?;
         registry.register(Box::new(durations.clone()))?;
         let audit_sync_seconds = prometheus::Gauge::new("opsgate_audit_sync_seconds_total", "time spent making the log durable")?;
         registry.register(Box::new(audit_sync_seconds.clone()))?;

@@ -29,8 +29,8 @@ mod normalise;
 mod read;
 #[cfg(test)]
 mod tests;
-mod write;
 mod tools;
+mod write;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -52,8 +52,8 @@ pub use model::{
     AuditLevel, AuditReads, AuditSettings, Budget, Command, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings,
     Settings,
 };
-pub use tools::{Explain, Whoami};
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
+pub use tools::{Explain, Whoami};
 
 use compile::Core;
 use diagnostics::{Pos, Source};

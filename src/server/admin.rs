@@ -21,7 +21,8 @@ pub async fn serve_admin(gateway: Arc<Gateway>, address: SocketAddr) -> std::io:
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let stopping = gateway.stopping().clone();
-    let app = Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(gateway);
+    let app =
+        Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(gateway);
     let serve = async move {
         let _ = axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()).await;
     };
@@ -32,7 +33,8 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let head = gateway.log.head();
     let ready = head.sealed.is_none() && !gateway.stopping().is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": ready, "sealed": head.sealed.is_some(), "trust": "same-user", "policy": gateway.policy().hash(), "audit_seq": head.seq });
+    let body =
+        json!({ "ready": ready, "sealed": head.sealed.is_some(), "trust": "same-user", "policy": gateway.policy().hash(), "audit_seq": head.seq });
     (status, axum::Json(body))
 }
 

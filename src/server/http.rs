@@ -97,7 +97,8 @@ async fn enter(State(entrance): State<Arc<Entrance>>, ConnectInfo(peer): Connect
         Ok(counted) => counted,
         Err(refusal) => return entrance.over_rate(&caller, refusal, &bytes).await,
     };
-    let connection = Connection { caller: caller.clone(), workspace: entrance.door.workspace.clone(), counted: Some(Arc::new(Mutex::new(Some(counted)))) };
+    let connection =
+        Connection { caller: caller.clone(), workspace: entrance.door.workspace.clone(), counted: Some(Arc::new(Mutex::new(Some(counted)))) };
     parts.extensions.insert(connection);
     let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;
     let opened = response.headers().get(&SESSION).and_then(|v| v.to_str().ok()).map(str::to_owned);

@@ -133,7 +133,11 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
     async fn lost(&mut self) {
         self.upstream = None;
         for id in std::mem::take(&mut self.open) {
-            self.fail(&id, "the gateway stopped while this request was open; the audit log tells whether it ran; the next request starts a new gateway").await;
+            self.fail(
+                &id,
+                "the gateway stopped while this request was open; the audit log tells whether it ran; the next request starts a new gateway",
+            )
+            .await;
         }
     }
 
@@ -158,7 +162,8 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
 
     async fn fail(&mut self, id: &str, message: &str) {
         let id = serde_json::from_str(id).unwrap_or(serde_json::Value::Null);
-        let error = serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32000, "message": message, "data": { "code": "gateway_lost" } } });
+        let error =
+            serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32000, "message": message, "data": { "code": "gateway_lost" } } });
         self.say(&error).await;
     }
 

@@ -1,5 +1,14 @@
 //! What tests through the outside share: a home, a repository, a gateway process, and raw clients.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests; each uses a part")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests; each uses a part"
+)]
 
 pub mod http;
 pub mod repository;
@@ -49,7 +58,8 @@ impl Home {
     }
 
     fn log_text(&self) -> String {
-        let mut files: Vec<_> = std::fs::read_dir(self.audit()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.audit()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect();
         files.sort();
         files.iter().map(|f| String::from_utf8_lossy(&std::fs::read(f).unwrap()).into_owned()).collect()
     }
@@ -87,7 +97,10 @@ impl Home {
         let log = std::fs::read_to_string(self.dir.path().join("serve.log")).unwrap();
         assert!(said.contains("\"exit\":0"), "serve did not start: {said}{log}");
         let at = |message: &str| {
-            log.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).find(|l| l["message"] == message).map(|l| l["context"]["at"].as_str().unwrap().to_owned())
+            log.lines()
+                .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
+                .find(|l| l["message"] == message)
+                .map(|l| l["context"]["at"].as_str().unwrap().to_owned())
         };
         Served { child, mcp: at("listening for MCP over HTTP"), metrics: at("listening for operators"), log: self.dir.path().join("serve.log") }
     }

@@ -86,7 +86,12 @@ pub trait ReadTool: Send + Sync + 'static {
     fn resolve(&self, args: Self::Args, cx: &CallContext) -> impl Future<Output = Result<(Self::Target, Scopes), ToolError>> + Send;
 
     /// Reads the target. `receipt` proves that the intent is in the chain.
-    fn read(&self, target: Self::Target, filter: &OutputFilter, receipt: Receipt<Written>) -> impl Future<Output = Result<Self::Output, ToolError>> + Send;
+    fn read(
+        &self,
+        target: Self::Target,
+        filter: &OutputFilter,
+        receipt: Receipt<Written>,
+    ) -> impl Future<Output = Result<Self::Output, ToolError>> + Send;
 }
 
 /// What a write would do, made by the provider's own dry run.

@@ -29,7 +29,10 @@ impl Folder {
     fn plant(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let repository = Repository::init(&self.repository)?;
         std::fs::create_dir(self.repository.join("deploy"))?;
-        std::fs::write(self.repository.join("deploy/app.yaml"), format!("replicas: 3\ngithub_token: {}\nregion: eu-west-1\n", self.secret.expose_secret()))?;
+        std::fs::write(
+            self.repository.join("deploy/app.yaml"),
+            format!("replicas: 3\ngithub_token: {}\nregion: eu-west-1\n", self.secret.expose_secret()),
+        )?;
         std::fs::write(self.repository.join(".env"), "not for agents\n")?;
         let mut index = repository.index()?;
         index.add_all(["*"], IndexAddOption::DEFAULT, None)?;

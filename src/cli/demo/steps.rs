@@ -24,7 +24,11 @@ pub(super) async fn reads_this_repository(client: &Client) -> Result<Step, Failu
     let result = call(client, "workspace_git_log", json!({ "limit": 3 })).await.map_err(failed)?;
     let commits = result.structured_content.as_ref().and_then(|v| v.get("commits")).and_then(Value::as_array).cloned().unwrap_or_default();
     if commits.is_empty() {
-        return Ok(Step { title, held: text(&result).starts_with("unavailable"), saw: vec!["the current folder is no git repository with commits; nothing to read".into()] });
+        return Ok(Step {
+            title,
+            held: text(&result).starts_with("unavailable"),
+            saw: vec!["the current folder is no git repository with commits; nothing to read".into()],
+        });
     }
     let line = |commit: &Value| {
         let field = |name: &str| commit.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -36,8 +40,13 @@ pub(super) async fn reads_this_repository(client: &Client) -> Result<Step, Failu
 pub(super) async fn scrubs_a_planted_secret(client: &Client, folder: &Folder) -> Result<Step, Failure> {
     let result = call(client, "workspace_read_file", json!({ "path": "deploy/app.yaml" })).await.map_err(failed)?;
     let content = result.structured_content.as_ref().and_then(|v| v.get("content")).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let held = content.contains("[REDACTED:") && content.contains("region: eu-west-1") && !folder.leaks_in(&text(&result)) && !folder.leaks_in(&content);
-    Ok(Step { title: "a secret planted in a file is gone from the reply, the rest is there", held, saw: content.lines().map(str::to_owned).collect() })
+    let held =
+        content.contains("[REDACTED:") && content.contains("region: eu-west-1") && !folder.leaks_in(&text(&result)) && !folder.leaks_in(&content);
+    Ok(Step {
+        title: "a secret planted in a file is gone from the reply, the rest is there",
+        held,
+        saw: content.lines().map(str::to_owned).collect(),
+    })
 }
 
 pub(super) async fn refuses_a_denied_path(client: &Client) -> Result<Step, Failure> {
