@@ -64,7 +64,7 @@ pub(super) fn run(settings: &Settings, command: Command) -> Result<u8, Failure> 
                 for record in records {
                     table.add_row([record.id, format!("key:{}", record.caller), record.created, record.revoked.unwrap_or_default()]);
                 }
-                out::say(table.to_string());
+                out::say(table.trim_fmt());
             }
         }
         Command::Revoke { id } => {

@@ -51,6 +51,6 @@ pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
         let class = serde_json::to_value(spec.class).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         table.add_row([spec.card.name, &class, spec.card.title]);
     }
-    out::say(table.to_string());
+    out::say(table.trim_fmt());
     Ok(exit::OK)
 }
