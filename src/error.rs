@@ -32,6 +32,8 @@ pub enum Code {
     ApprovalsUnavailable,
     /// The record could not be written, so nothing was done.
     AuditUnavailable,
+    /// The log sealed itself; everything is refused.
+    Sealed,
     /// It was done, and its outcome could not be written.
     ExecutedAuditFailed,
     /// What was named does not exist.
@@ -58,7 +60,7 @@ pub enum Code {
 
 impl Code {
     /// Every code with its wire name and what a caller can do about it.
-    pub const TABLE: [(Self, &'static str, &'static str); 21] = [
+    pub const TABLE: [(Self, &'static str, &'static str); 22] = [
         (Self::Unauthenticated, "unauthenticated", "send `Authorization: Bearer opsgate_…`; `opsgate keys new` makes a key"),
         (Self::RateLimited, "rate_limited", "wait for `retry_after_s` seconds"),
         (Self::Busy, "busy", "wait for running calls to end"),
@@ -69,6 +71,7 @@ impl Code {
         (Self::PolicyDenied, "policy_denied", "`policy_explain` tells which rule decided and what would be needed"),
         (Self::ApprovalsUnavailable, "approvals_unavailable", "this version cannot collect approvals; ask a person to do it"),
         (Self::AuditUnavailable, "audit_unavailable", "nothing was done; an operator must look at the audit log"),
+        (Self::Sealed, "sealed", "an operator must look into it and run `opsgate unseal`"),
         (Self::ExecutedAuditFailed, "executed_audit_failed", "it ran, but its outcome could not be recorded; an operator must look"),
         (Self::NotFound, "not_found", "check the name"),
         (Self::Unavailable, "unavailable", "the message says what is missing"),
@@ -169,7 +172,11 @@ impl From<Denial> for Refusal {
 
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {
-        Self { detail: Some(error.to_string()), ..Self::new(Code::AuditUnavailable, "the audit log cannot take this call, so nothing was done") }
+        let (code, message) = match error {
+            AppendError::Sealed { .. } => (Code::Sealed, "the audit log is sealed, so nothing was done"),
+            _ => (Code::AuditUnavailable, "the audit log cannot take this call, so nothing was done"),
+        };
+        Self { detail: Some(error.to_string()), ..Self::new(code, message) }
     }
 }
 

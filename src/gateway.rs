@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit};
-use opsgate_audit::{CanonicalJson, EventKind, Log, OpenError, Opened, Options, SigningKey};
+use opsgate_audit::{CanonicalJson, EventKind, Files, Log, OpenError, Opened, Options, RealFiles, SigningKey};
 use opsgate_tools::registry::{DuplicateTool, Registry};
 use opsgate_tools::tool::{Class, Spec};
 use secrecy::ExposeSecret;
@@ -23,7 +23,7 @@ use crate::scrub::Scrubber;
 /// How long running calls may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often budgets that are full again are forgotten.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// One gateway: one home, one lock, one log, one policy.
 pub struct Gateway {
@@ -37,7 +37,9 @@ pub struct Gateway {
     pub(crate) digest_key: Hmac<Sha256>,
     pub(crate) running: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    drained: CancellationToken,
     pub(crate) write_mode_off: bool,
+    policy_file: Option<PathBuf>,
     home: Home,
     _lock: HomeLock,
 }
@@ -84,15 +86,24 @@ impl Gateway {
     /// # Errors
     /// Each cause by its own kind; nothing is left half open.
     pub fn open(settings: &Settings) -> Result<Arc<Self>, StartError> {
+        Self::open_with(settings, &crate::catalogue::catalogue()?, Arc::new(RealFiles), |policy| crate::catalogue::registry(policy, settings.write_mode_off))
+    }
+
+    /// As [`Gateway::open`], with these tools and over this file layer: tests bring tools that write and disks that fail.
+    pub(crate) fn open_with(
+        settings: &Settings,
+        catalogue: &Catalogue,
+        files: Arc<dyn Files>,
+        tools: impl FnOnce(&Arc<Policy>) -> Result<Registry, DuplicateTool>,
+    ) -> Result<Arc<Self>, StartError> {
         let home = Home::open(&settings.home)?;
         let lock = home.lock()?;
-        let catalogue = crate::catalogue::catalogue()?;
-        let policy = Arc::new(load_policy(settings, &catalogue)?);
-        let registry = crate::catalogue::registry(&policy, settings.write_mode_off)?;
+        let policy = Arc::new(load_policy(settings, catalogue)?);
+        let registry = tools(&policy)?;
         let digest_key = home.digest_key()?;
         let mac = Hmac::<Sha256>::new_from_slice(digest_key.expose_secret().as_bytes())
             .map_err(|error| HomeError::Io { path: home.path().to_owned(), source: std::io::Error::other(error.to_string()) })?;
-        let (log, opened) = Log::open(audit_options(&home)?)?;
+        let (log, opened) = Log::open(Options { files, ..audit_options(&home)? })?;
         let gateway = Self {
             rates: Rates::new(policy.limits()),
             policy,
@@ -104,7 +115,9 @@ impl Gateway {
             digest_key: mac,
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            drained: CancellationToken::new(),
             write_mode_off: settings.write_mode_off,
+            policy_file: settings.policy.as_deref().and_then(|path| std::path::absolute(path).ok()),
             home,
             _lock: lock,
         };
@@ -120,8 +133,14 @@ impl Gateway {
 
     /// Whether a caller sees a tool at all: some argument could make it permissible, and the environment does not forbid it.
     #[must_use]
-    pub fn shows(&self, caller: &Caller, spec: &Spec) -> bool {
-        (spec.class == Class::Read || !self.write_mode_off) && self.policy.could_permit(caller.id(), spec)
+    pub fn shows(&self, caller: &Caller, spec: &Spec, write_mode_off: bool) -> bool {
+        (spec.class == Class::Read || !(self.write_mode_off || write_mode_off)) && self.policy.could_permit(caller.id(), spec)
+    }
+
+    /// The file that `OPSGATE_POLICY` named when this gateway started.
+    #[must_use]
+    pub fn policy_file(&self) -> Option<&PathBuf> {
+        self.policy_file.as_ref()
     }
 
     /// The home.
@@ -130,7 +149,13 @@ impl Gateway {
         &self.home
     }
 
-    /// Fires when the gateway stops.
+    /// Fires once the calls that ran when the gateway stopped have ended: what carries their replies ends then, not before.
+    #[must_use]
+    pub fn drained(&self) -> &CancellationToken {
+        &self.drained
+    }
+
+    /// Fires when the gateway stops: nothing new is accepted or admitted.
     #[must_use]
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping
@@ -141,16 +166,24 @@ impl Gateway {
         let mut every = tokio::time::interval(SWEEP);
         while self.stopping.run_until_cancelled(every.tick()).await.is_some() {
             self.rates.sweep();
+            self.record_floods(false);
         }
     }
 
-    /// Stops: nothing new is admitted, running calls get ten seconds to end, the log gets its last checkpoint.
-    pub async fn close(&self) {
+    /// Stops: nothing new is admitted, and running calls get ten seconds to end.
+    pub async fn drain(&self) {
         self.stopping.cancel();
         self.running.close();
         if tokio::time::timeout(DRAIN, self.running.wait()).await.is_err() {
             log::warn(log::Component::Gateway, "calls still run at the deadline; their intents are closed as indeterminate at the next start").emit();
         }
+        self.drained.cancel();
+    }
+
+    /// Drains, writes what was only counted, and gives the log its last checkpoint.
+    pub async fn close(&self) {
+        self.drain().await;
+        self.record_floods(true);
         if let Err(error) = self.log.close().await {
             log::error(log::Component::Audit, "the log's last checkpoint could not be written")
                 .with("error", &self.scrubber.text(&error.to_string()).0)
@@ -169,11 +202,6 @@ impl Gateway {
         }
         for warning in self.policy.warnings() {
             log::warn(log::Component::Policy, "the policy has a warning").with("warning", &self.scrubber.text(&warning.to_string()).0).emit();
-        }
-        if let Some(why) = &self.log.head().sealed {
-            log::error(log::Component::Audit, "the log is sealed: every call is refused until `opsgate unseal`")
-                .with("why", &self.scrubber.text(why).0)
-                .emit();
         }
         if opened.recovered {
             log::warn(log::Component::Audit, "the log was recovered: the run before did not close it")

@@ -98,6 +98,15 @@ impl Log {
         Ok(receipt.synced())
     }
 
+    /// Waits until the intent is on disk and leaves its receipt as it is: for a read whose intent must be durable first.
+    ///
+    /// # Errors
+    /// [`AppendError::Sealed`] where it could not be made durable; the call must not run.
+    pub async fn sync(&self, receipt: &Receipt<Written>) -> Result<(), AppendError> {
+        self.shared.want(&receipt.batch);
+        receipt.batch.done().await
+    }
+
     /// Appends a refusal.
     ///
     /// # Errors

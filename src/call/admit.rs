@@ -18,7 +18,12 @@ impl Gateway {
         if let Err(refusal) = counted {
             return Err(mark.refuse(about(&stage.tool), refusal));
         }
-        match self.rates.slots.take(mark.caller.id()).await {
+        let taken = tokio::select! {
+            biased;
+            () = mark.cancel.cancelled() => Err(Refusal::new(Code::Cancelled, "the call was cancelled before it ran")),
+            taken = self.rates.slots.take(mark.caller.id()) => taken,
+        };
+        match taken {
             Ok(slot) => Ok(Call { mark, stage: Admitted { tool: stage.tool, args: stage.args, workspace: stage.workspace, slot } }),
             Err(refusal) => Err(mark.refuse(about(&stage.tool), refusal)),
         }

@@ -18,7 +18,7 @@ impl Gateway {
             class,
             scopes: &prepared.scopes,
             trigger: mark.trigger,
-            write_mode_env_off: self.write_mode_off,
+            write_mode_env_off: mark.write_mode_off,
             now,
         };
         match mark.policy.decide(&facts) {

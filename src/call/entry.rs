@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use opsgate_audit::{CanonicalJson, NotCanonical};
+use opsgate_audit::{CallRef, CanonicalJson, NotCanonical};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -32,7 +32,6 @@ struct ScopeEntry {
 struct IntentEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     args: Option<&'a Clean<Value>>,
-    args_digest: String,
     caller: CallerEntry,
     class: opsgate_tools::tool::Class,
     decided_at: String,
@@ -72,6 +71,8 @@ struct OutcomeEntry<'a> {
 struct RefusedEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     args: Option<Clean<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args_digest: Option<String>,
     caller: CallerEntry,
     code: Code,
     #[serde(rename = "gen_ai.tool.name")]
@@ -104,7 +105,6 @@ pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, perm
     };
     CanonicalJson::sorted(&IntentEntry {
         args: kept.as_ref(),
-        args_digest: prepared.digest.to_string(),
         caller: caller(scrubber, mark),
         class: prepared.spec.class,
         decided_at: now.to_string(),
@@ -166,6 +166,7 @@ pub(super) fn refused(
     let tool: String = about.tool.chars().take(LONGEST_NAME).collect();
     let mut entry = RefusedEntry {
         args: about.args.as_ref().filter(|_| level != AuditLevel::Metadata).map(|args| bounded(args).unwrap_or_else(|| args.clone())),
+        args_digest: about.digest.map(|digest| digest.to_string()),
         caller: caller(scrubber, mark),
         code: refusal.code,
         tool: scrubber.text_owned(tool).0,
@@ -183,6 +184,27 @@ pub(super) fn refused(
         entry.args = None;
         CanonicalJson::sorted(&entry)
     })
+}
+
+/// Refusals for rate that have no record but this one.
+pub(super) fn counted(scrubber: &Scrubber, caller: &str, unrecorded: u64, policy: &str) -> Result<CanonicalJson, NotCanonical> {
+    #[derive(Serialize)]
+    struct Id {
+        id: Clean<String>,
+    }
+    #[derive(Serialize)]
+    struct Counted<'a> {
+        caller: Id,
+        code: Code,
+        policy: &'a str,
+        unrecorded: u64,
+    }
+    CanonicalJson::sorted(&Counted { caller: Id { id: scrubber.text(caller).0 }, code: Code::RateLimited, policy, unrecorded })
+}
+
+/// Ids for a record that belongs to no one call.
+pub(super) fn fresh() -> CallRef {
+    CallRef { request_id: uuid::Uuid::now_v7(), correlation_id: *uuid::Uuid::new_v4().as_bytes() }
 }
 
 fn caller(scrubber: &Scrubber, mark: &Mark) -> CallerEntry {

@@ -7,7 +7,7 @@ use crate::gateway::Gateway;
 impl Gateway {
     pub(super) async fn execute(&self, call: Call<Intended>) -> Call<Executed> {
         let Call { mark, stage: Intended { about, work, permit, pending, slot } } = call;
-        let deadline = mark.policy.limits().timeout.saturating_sub(mark.started.elapsed());
+        let deadline = mark.left();
         let filter = permit.output_filter();
         let wrote = matches!(work, Licensed::Write(..));
         let shown = filter.clone();

@@ -5,11 +5,15 @@ use opsgate_tools::tool::Action;
 use super::entry;
 use super::stage::{About, Approved, Call, Intended, Licensed, Prepared, Refused};
 use crate::gateway::Gateway;
+use crate::policy::AuditReads;
 
 impl Gateway {
     pub(super) async fn intend(&self, call: Call<Approved>) -> Result<Call<Intended>, Box<Refused>> {
         let Call { mark, stage: Approved { prepared, permit, now } } = call;
         let about = About::of(&prepared);
+        if let Some(refusal) = mark.given_up() {
+            return Err(mark.refuse(about, refusal));
+        }
         let data = match entry::intent(&self.scrubber, &mark, &prepared, &permit, now) {
             Ok(data) => data,
             Err(refusal) => return Err(mark.refuse(about, refusal)),
@@ -21,7 +25,14 @@ impl Gateway {
         };
         let work = match action {
             // INVARIANT: a read's intent and outcome may share one sync; nothing is revealed before both are durable.
-            Action::Read(read) => Licensed::Read(read, receipt),
+            Action::Read(read) => {
+                if mark.policy.settings().audit.reads == AuditReads::Strict
+                    && let Err(error) = self.log.sync(&receipt).await
+                {
+                    return Err(mark.refuse(about, error));
+                }
+                Licensed::Read(read, receipt)
+            }
             // INVARIANT: no external effect without a durable intent (test: a_write_runs_only_after_its_intent_is_durable).
             Action::Write(write) => match self.log.durable(receipt).await {
                 Ok(durable) => Licensed::Write(write, durable),

@@ -16,8 +16,13 @@ mod refuse;
 mod reply;
 mod scrub;
 mod stage;
+#[cfg(test)]
+mod tests;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use futures::FutureExt;
 
 use crate::error::Refusal;
 use crate::gateway::Gateway;
@@ -31,9 +36,15 @@ impl Gateway {
     pub async fn handle(self: &Arc<Self>, raw: RawCall) -> Reply {
         let (gateway, call) = (self.clone(), Call::begin(self, raw));
         let (mark, about) = call.mark();
-        match self.running.spawn(async move { gateway.answer(call).await }).await {
+        let detached = async move {
+            match AssertUnwindSafe(gateway.answer(call)).catch_unwind().await {
+                Ok(reply) => reply,
+                Err(_panicked) => gateway.refuse(mark.died(about)).await,
+            }
+        };
+        match self.running.spawn(detached).await {
             Ok(reply) => reply,
-            Err(died) => self.refuse(mark.died(about, &died)).await,
+            Err(_) => Reply::lost(), // the runtime itself is going down
         }
     }
 

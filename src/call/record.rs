@@ -36,8 +36,12 @@ impl Gateway {
                 Ok(Call { mark, stage: Recorded { result, proof } })
             }
             Err(error) => {
-                // INVARIANT: no reply without a durable outcome (test: a_full_disk_seals_and_withholds).
-                self.log.seal(&format!("the outcome of {} could not be recorded: {error}", mark.re.request_id));
+                // INVARIANT: no reply without a durable outcome (test: an_answer_that_cannot_be_recorded_is_withheld).
+                // A log that is closed is whole: the next start closes the intent as indeterminate.
+                if !matches!(error, AppendError::Closed) {
+                    let (log, why) = (self.log.clone(), format!("the outcome of {} could not be recorded: {error}", mark.re.request_id));
+                    let _ = tokio::task::spawn_blocking(move || log.seal(&why)).await; // it writes and syncs the mark
+                }
                 let refusal = if wrote {
                     Refusal {
                         detail: Some(error.to_string()),

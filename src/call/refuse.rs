@@ -11,6 +11,17 @@ use crate::limit::Sampled;
 use crate::observe::{Fate, log};
 
 impl Gateway {
+    /// Records the refusals for rate that were only counted: those whose window is over, or all of them.
+    pub(crate) fn record_floods(&self, all: bool) {
+        for (caller, unrecorded) in self.flood.due(all) {
+            let data = entry::counted(&self.scrubber, &caller, unrecorded, self.policy().hash());
+            let appended = data.map(|data| self.log.refused(&entry::fresh(), data));
+            if !matches!(appended, Ok(Ok(_))) {
+                log::error(log::Component::Audit, "counted refusals could not be recorded").count("refusals", unrecorded).emit();
+            }
+        }
+    }
+
     pub(super) async fn refuse(&self, refused: Refused) -> Reply {
         let Refused { mark, about, refusal } = refused;
         let known = self.registry.find(&about.tool).map_or("unknown", |tool| tool.spec().card.name);

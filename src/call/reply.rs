@@ -88,13 +88,29 @@ impl Reply {
 
     /// The log takes nothing: the client hears that and nothing else, in fixed words.
     pub(super) fn unrecordable(mark: &Mark, code: Code, error: AppendError) -> Self {
-        drop(error); // its detail is in the log of the gateway, never here
-        let (code, message) = match code {
-            Code::ExecutedAuditFailed => (code, "executed, audit failed: the result is withheld"),
+        // Its detail is in the gateway's log, never here.
+        let (code, message) = match (code, error) {
+            (Code::ExecutedAuditFailed, _) => (code, "executed, audit failed: the result is withheld"),
+            (_, AppendError::Sealed { .. }) => (Code::Sealed, "the audit log is sealed, so nothing was done"),
             _ => (Code::AuditUnavailable, "the audit log cannot take this call, so nothing was done"),
         };
         let body = Body::Refusal { code, message: Clean::from_fixed(message), hint: Clean::from_fixed(code.hint()), rule: None, retry_after_s: None };
         Self { body, request_id: mark.re.request_id, receipt: None }
+    }
+}
+
+impl Reply {
+    /// No call was answered: the process is ending. What ran has its record, or gets it at the next start.
+    pub(super) fn lost() -> Self {
+        let code = Code::ShuttingDown;
+        let body = Body::Refusal {
+            code,
+            message: Clean::from_fixed("the gateway is stopping"),
+            hint: Clean::from_fixed(code.hint()),
+            rule: None,
+            retry_after_s: None,
+        };
+        Self { body, request_id: uuid::Uuid::nil(), receipt: None }
     }
 }
 

@@ -1,11 +1,15 @@
 //! Scrub: what a tool returned, good or bad, becomes `Clean`. Nothing else goes on.
 
+use serde_json::Value;
+
 use super::stage::{Call, CleanRefusal, Executed, Scrubbed};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::policy::OnExposure;
 use crate::scrub::{Clean, Counts, Scrubber};
 
+/// From here on, scrubbing takes long enough to be moved out of the others' way.
+const LONG: usize = 64 * 1024;
 /// The longest sentence of a refusal, in bytes: it may quote what the caller sent.
 const LONGEST_MESSAGE: usize = 2048;
 /// Beyond the tools' own budget: names, positions, the JSON around the variable part.
@@ -19,9 +23,8 @@ impl Gateway {
             let mut scrubbed = Counts::default();
             let result = match result {
                 Ok(output) => {
-                    let (structured, counts) = self.scrubber.untrusted_json(output);
+                    let (structured, text, counts) = self.cleaned(output);
                     scrubbed.merge(&counts);
-                    let text = structured.to_json_text();
                     if withhold && !scrubbed.is_empty() {
                         Err(CleanRefusal::of(
                             &self.scrubber,
@@ -46,6 +49,33 @@ impl Gateway {
             Scrubbed { about, wrote, result, scrubbed, hidden, pending, slot }
         })
     }
+}
+
+impl Gateway {
+    /// The answer without secrets and hidden characters, and the same as JSON text. A long one does not hold up other calls.
+    fn cleaned(&self, output: Value) -> (Clean<Value>, Clean<String>, Counts) {
+        let long = weight(&output) > LONG;
+        let clean = || {
+            let (structured, counts) = self.scrubber.untrusted_json(output);
+            let text = structured.to_json_text();
+            (structured, text, counts)
+        };
+        if long { tokio::task::block_in_place(clean) } else { clean() }
+    }
+}
+
+/// About how many bytes of text a value holds; counting stops where it is long.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => sum(items.iter().map(weight)),
+        Value::Object(fields) => sum(fields.iter().map(|(name, value)| name.len() + weight(value))),
+        _ => 8,
+    }
+}
+
+fn sum(mut weights: impl Iterator<Item = usize>) -> usize {
+    weights.try_fold(0, |sum: usize, weight| if sum > LONG { Err(sum) } else { Ok(sum + weight) }).unwrap_or_else(|sum| sum)
 }
 
 impl CleanRefusal {

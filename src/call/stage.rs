@@ -30,6 +30,8 @@ pub struct RawCall {
     pub args: Map<String, Value>,
     /// The repository of this connection.
     pub workspace: Option<Arc<Workspace>>,
+    /// `WRITE_MODE=off` where the client runs.
+    pub write_mode_off: bool,
     /// What set the call off.
     pub trigger: Trigger,
     /// The client's trace, where it sent one (W3C trace id).
@@ -52,18 +54,20 @@ pub(super) struct Mark {
     /// What the policy knows of the caller; `None` is an unknown caller.
     pub(super) profile: Option<Arc<Profile>>,
     pub(super) trigger: Trigger,
+    pub(super) write_mode_off: bool,
     /// The one policy this call is judged under, from its first stage to its last.
     pub(super) policy: Arc<Policy>,
     pub(super) started: Instant,
     pub(super) cancel: CancellationToken,
 }
 
-/// What a refusal can say of the call, as far as it got. Raw: the refusal's record scrubs it.
+/// What a refusal can say of the call, as far as it got. Names are as sent: the refusal's record scrubs them.
 #[derive(Clone, Default)]
 pub(super) struct About {
     pub(super) tool: String,
     pub(super) system: &'static str,
     pub(super) args: Option<Clean<Value>>,
+    pub(super) digest: Option<Digest>,
     pub(super) scopes: Option<Scopes>,
 }
 
@@ -169,6 +173,7 @@ impl Refused {
             tool: tool.to_owned(),
             args: Map::new(),
             workspace: None,
+            write_mode_off: false,
             trigger: Trigger::Client,
             trace: None,
             cancel: CancellationToken::new(),
@@ -185,7 +190,7 @@ impl Call<Identified> {
         let policy = gateway.policy().clone();
         let profile = policy.caller(raw.caller.id());
         Self {
-            mark: Mark { re, caller: raw.caller, profile, trigger: raw.trigger, policy, started: Instant::now(), cancel: raw.cancel },
+            mark: Mark { re, caller: raw.caller, profile, trigger: raw.trigger, write_mode_off: raw.write_mode_off || gateway.write_mode_off, policy, started: Instant::now(), cancel: raw.cancel },
             stage: Identified { tool: raw.tool, args: raw.args, workspace: raw.workspace, counted: raw.counted },
         }
     }
@@ -208,10 +213,23 @@ impl Mark {
         Box::new(Refused { mark: self, about, refusal: refusal.into() })
     }
 
-    /// The task that answered died: a defect. An open intent was closed as indeterminate when it was dropped.
-    pub(super) fn died(self, about: About, died: &tokio::task::JoinError) -> Refused {
-        let refusal = Refusal::from(ToolError::internal(format!("the call's task died: {died}")));
+    /// Something on the path panicked: a defect. An open intent was closed as indeterminate when it was dropped.
+    pub(super) fn died(self, about: About) -> Refused {
+        let refusal = Refusal::from(ToolError::internal("a stage of the call panicked; the line before says where"));
         Refused { mark: self, about, refusal }
+    }
+
+    /// Whether the caller gave the call up, or its time is over: then nothing more of it runs.
+    pub(super) fn given_up(&self) -> Option<Refusal> {
+        if self.cancel.is_cancelled() {
+            return Some(Refusal::new(Code::Cancelled, "the call was cancelled before it ran"));
+        }
+        self.left().is_zero().then(|| Refusal::new(Code::TimedOut, format!("the call did not get to run within {:?}", self.policy.limits().timeout)))
+    }
+
+    /// What is left of the call's time.
+    pub(super) fn left(&self) -> std::time::Duration {
+        self.policy.limits().timeout.saturating_sub(self.started.elapsed())
     }
 }
 
@@ -221,6 +239,7 @@ impl About {
             tool: prepared.spec.card.name.to_owned(),
             system: prepared.spec.card.system,
             args: Some(prepared.args.clone()),
+            digest: Some(prepared.digest),
             scopes: Some(prepared.scopes.clone()),
         }
     }

@@ -45,7 +45,8 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
         gateway.close().await;
         result
     } else {
-        let (stream, reply) = join_or_start(settings, &Hello { opsgate: 1, workspace: Some(folder), explicit }).await?;
+        let hello = Hello::new(settings, Some(folder), explicit).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, error))?;
+        let (stream, reply) = join_or_start(settings, &hello).await?;
         match reply.error {
             Some(error) => return Err(Failure::new(exit::BAD_CONFIGURATION, error)),
             None => ask(stream, params).await,
@@ -79,7 +80,7 @@ fn show(result: &Result<CallToolResult, Value>, as_json: bool) -> Result<u8, Fai
         Err(error) => (false, Value::Null, json!({ "opsgate/refusal": error })),
     };
     let refusal = meta.get("opsgate/refusal").cloned().unwrap_or_default();
-    let sealed = refusal.get("code").is_some_and(|code| code == "audit_unavailable" || code == "executed_audit_failed");
+    let sealed = refusal.get("code").is_some_and(|code| code == "sealed" || code == "executed_audit_failed");
     if as_json {
         out::json(
             &json!({ "ok": ok, "output": output, "refusal": refusal, "receipt": meta.get("opsgate/receipt"), "request_id": meta.get("opsgate/request_id") }),

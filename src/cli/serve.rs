@@ -95,8 +95,8 @@ async fn listen_everywhere(gateway: &Arc<Gateway>, args: &Args, listen: SocketAd
         () = idle_for(idle, args.idle_exit) => {}
     }
     log::info(log::Component::Gateway, "stopping: running calls are drained").emit();
-    gateway.stopping().cancel();
-    // Connections that do not close by themselves do not hold the log open: `close` waits for calls, not for peers.
+    gateway.drain().await;
+    // Connections that do not close by themselves do not hold the log open: the gateway waited for calls, not for peers.
     let _ = tokio::time::timeout(Duration::from_secs(2), doors.join_all()).await;
     Ok(exit::OK)
 }

@@ -40,7 +40,8 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
         gateway.close().await;
         return Ok(exit::OK);
     }
-    relay(settings, &Hello { opsgate: 1, workspace: Some(folder), explicit }, input, output).await?;
+    let hello = Hello::new(settings, Some(folder), explicit).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, error))?;
+    relay(settings, &hello, input, output, |text| out::complain(text)).await?;
     Ok(exit::OK)
 }
 

@@ -104,8 +104,10 @@ impl KeyStore {
     /// The caller whose key this is. Unknown, wrong and revoked look alike: `None`.
     #[must_use]
     pub fn identify(&self, presented: &str, from: IpAddr) -> Option<Caller> {
-        if self.refresh().is_err() {
-            return None; // fail closed: a key file that cannot be read lets nobody in
+        if let Err(error) = self.refresh() {
+            // Fail closed: a key file that cannot be read lets nobody in, and the operator hears why.
+            tracing::error!(%error, "the key file cannot be used");
+            return None;
         }
         let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
         let loaded = self.loaded.load();

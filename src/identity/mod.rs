@@ -48,7 +48,7 @@ impl Caller {
 
     /// Whoever came without a valid credential. Policy knows no such caller: it is refused everything, and recorded.
     pub(crate) fn nobody(from: IpAddr) -> Self {
-        Self { id: "unauthenticated".into(), address: Address::Ip(from) }
+        Self { id: format!("unauthenticated@{from}").into(), address: Address::Ip(from) }
     }
 
     /// The user id, for a caller over the socket.

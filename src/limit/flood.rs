@@ -21,7 +21,7 @@ pub enum Sampled {
     Skip(Skipped),
 }
 
-/// The proof that a refusal is in the count of a later record; a reply without a record of its own needs it.
+/// The proof that a refusal is in the count of a later record ([`Flood::due`] sees to it); a reply without a record of its own needs it.
 #[derive(Debug)]
 pub struct Skipped(());
 
@@ -47,11 +47,31 @@ impl Flood {
             *last = now;
             return Sampled::Record { unrecorded: std::mem::take(unrecorded) };
         }
-        if callers.len() >= MOST_CALLERS {
-            callers.retain(|_, (last, _)| now.duration_since(*last) < WINDOW);
+        // Bounded: where too many are remembered, one more is recorded each time instead.
+        if callers.len() < MOST_CALLERS {
+            callers.insert(caller.clone(), (now, 0));
         }
-        callers.insert(caller.clone(), (now, 0));
         Sampled::Record { unrecorded: 0 }
+    }
+
+    /// The counts that no record carries yet and whose window is over, or all of them. Each is due a record of its own.
+    pub fn due(&self, all: bool) -> Vec<(Arc<str>, u64)> {
+        self.due_at(all, Instant::now())
+    }
+
+    fn due_at(&self, all: bool, now: Instant) -> Vec<(Arc<str>, u64)> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = Vec::new();
+        callers.retain(|caller, (last, unrecorded)| {
+            if !all && now.duration_since(*last) < WINDOW {
+                return true;
+            }
+            if *unrecorded > 0 {
+                due.push((caller.clone(), *unrecorded));
+            }
+            false
+        });
+        due
     }
 }
 
@@ -69,5 +89,19 @@ mod tests {
         assert!(matches!(flood.sample_at(&"key:b".into(), start), Sampled::Record { unrecorded: 0 }));
         assert!(matches!(flood.sample_at(&caller, start + WINDOW), Sampled::Record { unrecorded: 5 }));
         assert!(matches!(flood.sample_at(&caller, start + WINDOW), Sampled::Skip(_)));
+    }
+
+    #[test]
+    fn what_no_later_refusal_records_is_due_when_its_window_is_over() {
+        let (flood, caller, start) = (Flood::default(), "key:a".into(), Instant::now());
+        for _ in 0..4 {
+            flood.sample_at(&caller, start);
+        }
+        assert!(flood.due_at(false, start).is_empty());
+        assert_eq!(flood.due_at(false, start + WINDOW), [(caller.clone(), 3)]);
+        flood.sample_at(&caller, start);
+        flood.sample_at(&caller, start);
+        assert_eq!(flood.due_at(true, start), [(caller, 1)]);
+        assert!(flood.due_at(true, start).is_empty());
     }
 }

@@ -4,7 +4,7 @@
 //! (`tests/guarantees/log_an_unclean_string.rs`). What libraries log through `tracing` is scrubbed line by line.
 
 use std::io::Write;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -87,7 +87,7 @@ impl Line {
 
     /// Writes the line.
     pub fn emit(self) {
-        if self.level != "info" || verbose() {
+        if shown(self.level) {
             write_line(self.level, self.component, Value::from(self.message), self.context);
         }
     }
@@ -97,27 +97,37 @@ static RUN: OnceLock<Run> = OnceLock::new();
 
 struct Run {
     id: String,
-    verbose: bool,
+    least: usize,
 }
 
 /// Sets logging up for this process: `OPSGATE_LOG` filters (default `info`), libraries' lines go through `scrubber`.
 ///
 /// Called once by `main`; a second call changes nothing.
 pub fn init(scrubber: Scrubber) {
-    let filter = std::env::var("OPSGATE_LOG").ok();
-    let verbose = filter.as_deref().is_none_or(|f| !matches!(f, "warn" | "error" | "off"));
-    if RUN.set(Run { id: uuid::Uuid::now_v7().to_string(), verbose }).is_err() {
+    let wanted = std::env::var("OPSGATE_LOG").ok().filter(|wanted| !wanted.is_empty()).unwrap_or_else(|| "info".into());
+    let least = LEVELS.iter().position(|level| *level == wanted).unwrap_or(0);
+    if RUN.set(Run { id: uuid::Uuid::now_v7().to_string(), least }).is_err() {
         return;
     }
-    let directives = filter.filter(|f| f.contains('=')).unwrap_or_else(|| "warn".into());
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let layer = LibraryLines { scrubber };
+    // What rmcp warns of is what its peer did; that is counted, and a looping client must not fill the disk with it.
+    let directives = match wanted.as_str() {
+        "info" | "warn" => "warn,rmcp=error",
+        directives => directives,
+    };
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
+    let scrubber = Arc::new(scrubber);
+    let panics = scrubber.clone();
+    std::panic::set_hook(Box::new(move |panic| error(Component::Gateway, "a task panicked: a defect").with("what", &panics.text(&panic.to_string()).0).emit()));
     // A host program may have set a subscriber of its own; then its lines are its own business.
-    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(LibraryLines { scrubber }).try_init();
 }
 
-fn verbose() -> bool {
-    RUN.get().is_some_and(|run| run.verbose)
+/// The levels of our own lines; `OPSGATE_LOG` names the least that is written, `off` writes none.
+const LEVELS: [&str; 4] = ["info", "warn", "error", "off"];
+
+fn shown(level: &str) -> bool {
+    let at = LEVELS.iter().position(|known| *known == level).unwrap_or(0);
+    RUN.get().is_some_and(|run| at >= run.least)
 }
 
 fn write_line(level: &str, component: Component, message: Value, context: Map<String, Value>) {
@@ -140,7 +150,7 @@ struct LogLine<'a> {
 
 /// Lines of libraries, scrubbed whole.
 struct LibraryLines {
-    scrubber: Scrubber,
+    scrubber: Arc<Scrubber>,
 }
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for LibraryLines {

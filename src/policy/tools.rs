@@ -147,6 +147,11 @@ impl ReadTool for Explain {
             write_mode_env_off: self.write_mode_off,
             now: jiff::Timestamp::now(),
         };
-        Ok(ExplainOutput(self.policy.explain(&facts)))
+        let mut explanation = self.policy.explain(&facts);
+        if explanation.denial.is_some() {
+            // What was resolved tells what is there (a link's target, a folder or a file); of a denied target that is not told.
+            explanation.touches.clear();
+        }
+        Ok(ExplainOutput(explanation))
     }
 }

@@ -21,7 +21,7 @@ use crate::limit::Counted;
 use crate::policy::Trigger;
 
 /// JSON-RPC code of a refusal for rate; `data` carries the wait.
-pub(super) const RATE_LIMITED: i32 = -32029;
+pub(super) const RATE_LIMITED: i32 = -32005;
 /// What a client is told about the server as a whole.
 const INSTRUCTIONS: &str = "DevOps tools behind a policy. Reads run and are recorded; what the policy refuses says which rule decided. \
      Secrets are replaced by [REDACTED:kind]; never write such a mark back. policy_whoami tells what you may do.";
@@ -33,6 +33,8 @@ pub struct Connection {
     pub caller: Caller,
     /// Its repository.
     pub workspace: Option<Arc<Workspace>>,
+    /// `WRITE_MODE=off` in the client's own environment.
+    pub write_mode_off: bool,
     /// The rate that HTTP's door counted for this request.
     pub(super) counted: Option<Arc<Mutex<Option<Counted>>>>,
 }
@@ -41,7 +43,7 @@ impl Connection {
     /// A connection of this caller on this repository.
     #[must_use]
     pub fn new(caller: Caller, workspace: Option<Arc<Workspace>>) -> Self {
-        Self { caller, workspace, counted: None }
+        Self { caller, workspace, write_mode_off: false, counted: None }
     }
 }
 
@@ -85,16 +87,20 @@ impl ServerHandler for Door {
         if request.and_then(|r| r.cursor).is_some() {
             return Err(ErrorData::invalid_params("this list has one page; ask without a cursor", None));
         }
-        let Connection { caller, counted, .. } = self.connection(&context)?;
-        if taken(counted.as_ref()).is_none() {
-            self.gateway.rates.count(caller.id()).map_err(|refusal| rate_limited(refusal.message.clone(), refusal.retry_after_s()))?;
+        let Connection { caller, counted, write_mode_off, .. } = self.connection(&context)?;
+        if taken(counted.as_ref()).is_none()
+            && let Err(refusal) = self.gateway.rates.count(caller.id())
+        {
+            let limited = rate_limited(refusal.message.clone(), refusal.retry_after_s());
+            self.gateway.refuse_at_door(caller, "", refusal).await;
+            return Err(limited);
         }
-        let tools = self.gateway.registry.iter().filter(|tool| self.gateway.shows(&caller, tool.spec())).map(|tool| listed(tool.spec())).collect();
+        let tools = self.gateway.registry.iter().filter(|tool| self.gateway.shows(&caller, tool.spec(), write_mode_off)).map(|tool| listed(tool.spec())).collect();
         Ok(ListToolsResult::with_all_items(tools).with_cache_scope(CacheScope::Private).with_ttl_ms(0))
     }
 
     async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
-        let Connection { caller, workspace, counted } = self.connection(&context)?;
+        let Connection { caller, workspace, counted, write_mode_off } = self.connection(&context)?;
         let trace = context.meta.get_traceparent().and_then(trace_id);
         let raw = RawCall {
             caller,
@@ -102,6 +108,7 @@ impl ServerHandler for Door {
             tool: request.name.into_owned(),
             args: request.arguments.unwrap_or_default(),
             workspace,
+            write_mode_off,
             trigger: Trigger::Client,
             trace,
             cancel: context.ct.clone(),

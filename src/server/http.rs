@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,6 +19,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use super::handler::{Connection, Door, RATE_LIMITED};
 use super::line::{Fault, MOST_LINE_BYTES};
@@ -26,6 +28,10 @@ use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::identity::{Caller, KeyStore};
 
+/// How long a body may take to come.
+const LONGEST_READ: Duration = Duration::from_secs(30);
+/// Bodies that are read at once: what a slow sender can hold is bounded by it.
+const READ_AT_ONCE: usize = 256;
 /// How much of a body that is too long is read to its end.
 const MOST_DROPPED_BYTES: usize = 16 * MOST_LINE_BYTES;
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -43,6 +49,7 @@ pub struct HttpDoor {
 struct Entrance {
     door: HttpDoor,
     sessions: Sessions,
+    reading: Semaphore,
     manager: Arc<LocalSessionManager>,
 }
 
@@ -58,12 +65,12 @@ pub async fn serve_http(door: HttpDoor, address: SocketAddr) -> std::io::Result<
     let config = StreamableHttpServerConfig::default()
         .with_json_response(true)
         .with_max_request_body_bytes(MOST_LINE_BYTES)
-        .with_cancellation_token(stopping.child_token())
+        .with_cancellation_token(door.gateway.drained().child_token())
         .enforce_origin_validation();
     let config = if address.ip().is_loopback() { config } else { config.disable_allowed_hosts() };
     let gateway = door.gateway.clone();
     let service = StreamableHttpService::new(move || Ok(Door::for_http(gateway.clone())), manager.clone(), config);
-    let entrance = Arc::new(Entrance { door, sessions: Sessions::default(), manager });
+    let entrance = Arc::new(Entrance { door, sessions: Sessions::default(), reading: Semaphore::new(READ_AT_ONCE), manager });
     let app = Router::new().route_service("/mcp", service).layer(axum::middleware::from_fn_with_state(entrance, enter));
     // Without this an SSE body waits 40 ms a message for Nagle.
     let listener = listener.tap_io(|stream| {
@@ -81,29 +88,50 @@ async fn enter(State(entrance): State<Arc<Entrance>>, ConnectInfo(peer): Connect
         Ok(caller) => caller,
         Err(refused) => return refused,
     };
+    let counted = entrance.door.gateway.rates.count(caller.id());
     let session = request.headers().get(&SESSION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     if let Some(session) = &session
         && !entrance.sessions.belongs(session, caller.id())
     {
+        let refusal = Refusal::new(Code::Unauthenticated, "there is no such session of this caller");
+        entrance.door.gateway.refuse_at_door(caller, "", refusal).await;
         return rpc_error(StatusCode::NOT_FOUND, Value::Null, -32001, "there is no such session; initialize a new one");
     }
     let closes = request.method() == Method::DELETE;
     let (mut parts, body) = request.into_parts();
-    let Some(bytes) = whole(body).await else {
-        entrance.door.gateway.metrics.malformed("http", Fault::TooLong.name());
-        return (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(Fault::TooLong.error(Value::Null))).into_response();
+    let bytes = match entrance.read(body).await {
+        Ok(bytes) => bytes,
+        Err(refused) => return refused,
     };
-    let counted = match entrance.door.gateway.rates.count(caller.id()) {
-        Ok(counted) => counted,
+    if !bytes.is_empty() && !says_json(&parts.headers) {
+        return rpc_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, -32600, "send `Content-Type: application/json`");
+    }
+    let counted = match counted {
+        Ok(counted) => Some(counted),
+        // Giving up what runs must work most of all when too much was asked for.
+        Err(_) if is_cancellation(&bytes) => None,
         Err(refusal) => return entrance.over_rate(&caller, refusal, &bytes).await,
     };
-    let connection =
-        Connection { caller: caller.clone(), workspace: entrance.door.workspace.clone(), counted: Some(Arc::new(Mutex::new(Some(counted)))) };
+    let connection = Connection { counted: Some(Arc::new(Mutex::new(counted))), ..Connection::new(caller.clone(), entrance.door.workspace.clone()) };
     parts.extensions.insert(connection);
     let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;
     let opened = response.headers().get(&SESSION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     entrance.keep_sessions(&caller, session, closes, opened).await;
     entrance.readable(response, &bytes)
+}
+
+fn says_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"application/json"))
+}
+
+/// Whether this is `notifications/cancelled`. A long message is none.
+fn is_cancellation(body: &Bytes) -> bool {
+    small(body).is_some_and(|message| message.get("method").is_some_and(|method| method == "notifications/cancelled"))
+}
+
+/// The message, if it is short enough to be read while a flood is refused.
+fn small(body: &Bytes) -> Option<Value> {
+    (body.len() <= 16 * 1024).then(|| serde_json::from_slice(body).ok()).flatten()
 }
 
 /// The body, if it keeps the bound. The rest of one that does not is read and dropped up to a bound of its own, so that
@@ -127,32 +155,46 @@ async fn whole(mut body: Body) -> Option<Bytes> {
 }
 
 impl Entrance {
-    /// The caller of this request. Absent, unknown, wrong and revoked keys get the same answer.
+    /// The caller of this request. Absent, unknown, wrong and revoked keys get the same answer. Only failures are throttled by
+    /// address: a key cannot be guessed, and guessing must not lock out those who share the address.
     async fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Response> {
         let gateway = &self.door.gateway;
-        if let Err(refusal) = gateway.rates.may_try(address) {
-            gateway.metrics.unauthenticated("throttled");
-            return Err(too_many(&refusal, Value::Null));
-        }
         let presented = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
         let key = presented.and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
         if let Some(caller) = key.and_then(|key| self.door.keys.identify(key, address)) {
             return Ok(caller);
         }
-        gateway.rates.failed(address);
-        gateway.metrics.unauthenticated(if presented.is_some() { "invalid" } else { "absent" });
         let refusal = Refusal::new(Code::Unauthenticated, "a valid API key is required");
         gateway.refuse_at_door(Caller::nobody(address), "", refusal).await;
+        if let Err(refusal) = gateway.rates.may_try(address) {
+            gateway.metrics.unauthenticated("throttled");
+            return Err(too_many(&refusal, Value::Null));
+        }
+        gateway.rates.failed(address);
+        gateway.metrics.unauthenticated(if presented.is_some() { "invalid" } else { "absent" });
         let message = format!("a valid API key is required; {}", Code::Unauthenticated.hint());
         let mut response = rpc_error(StatusCode::UNAUTHORIZED, Value::Null, -32001, &message);
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"opsgate\""));
         Err(response)
     }
 
+    /// The body: bounded in length, in time, and in how many are read at once.
+    async fn read(&self, body: Body) -> Result<Bytes, Response> {
+        let slow = || rpc_error(StatusCode::REQUEST_TIMEOUT, Value::Null, -32600, "the message did not come in time");
+        let Ok(Ok(_place)) = tokio::time::timeout(LONGEST_READ, self.reading.acquire()).await else { return Err(slow()) };
+        match tokio::time::timeout(LONGEST_READ, whole(body)).await {
+            Err(_) => Err(slow()),
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => {
+                self.door.gateway.metrics.malformed("http", Fault::TooLong.name());
+                Err((StatusCode::PAYLOAD_TOO_LARGE, axum::Json(Fault::TooLong.error(Value::Null))).into_response())
+            }
+        }
+    }
+
     /// A refusal for rate at the door takes the same way to the log as any other.
     async fn over_rate(&self, caller: &Caller, refusal: Refusal, body: &Bytes) -> Response {
-        // A flood must stay cheap: a long message is not read for its id.
-        let message = body.get(..).filter(|b| b.len() <= 16 * 1024).and_then(|b| serde_json::from_slice::<Value>(b).ok()).unwrap_or_default();
+        let message = small(body).unwrap_or_default();
         let id = message.get("id").cloned().unwrap_or_default();
         let tool = message.pointer("/params/name").and_then(Value::as_str).unwrap_or_default();
         self.door.gateway.refuse_at_door(caller.clone(), tool, refusal.clone()).await;

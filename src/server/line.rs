@@ -3,6 +3,7 @@
 //! A line that is not MCP gets a JSON-RPC error and is counted; it neither vanishes nor ends the connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
@@ -10,6 +11,7 @@ use rmcp::transport::Transport;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::observe::Metrics;
 
@@ -17,12 +19,15 @@ use crate::observe::Metrics;
 pub const MOST_LINE_BYTES: usize = 4 * 1024 * 1024;
 /// Replies that may wait for a slow reader before senders wait too.
 const OUTBOX: usize = 256;
+/// How long a closing connection waits for its reader.
+const LAST_WRITES: Duration = Duration::from_secs(2);
 /// Bytes that are gathered into one write.
 const GATHER: usize = 256 * 1024;
 
 /// Reads bounded lines. Cancel-safe: a line half read is kept for the next call.
 pub struct Lines<R> {
     input: BufReader<R>,
+    bound: usize,
     line: Vec<u8>,
     skipping: bool,
 }
@@ -32,16 +37,21 @@ pub struct Lines<R> {
 pub enum NextLine {
     /// Without its end. May be empty.
     Line(Vec<u8>),
-    /// Longer than [`MOST_LINE_BYTES`]; skipped to its end.
+    /// Longer than the bound; skipped to its end.
     TooLong,
     /// Nothing more comes.
     End,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    /// Lines of this input.
+    /// Lines of this input, of [`MOST_LINE_BYTES`] at most.
     pub fn new(input: R) -> Self {
-        Self { input: BufReader::with_capacity(64 * 1024, input), line: Vec::new(), skipping: false }
+        Self::with_bound(input, MOST_LINE_BYTES)
+    }
+
+    /// Lines of this input, of `bound` bytes at most.
+    pub fn with_bound(input: R, bound: usize) -> Self {
+        Self { input: BufReader::with_capacity(64 * 1024, input), bound, line: Vec::new(), skipping: false }
     }
 
     /// The next line. A last line without an end counts; an unreadable input has ended.
@@ -58,7 +68,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 }
                 let end = memchr::memchr(b'\n', available);
                 let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-                if self.skipping || self.line.len() + part.len() > MOST_LINE_BYTES {
+                if self.skipping || self.line.len() + part.len() > self.bound {
                     self.skipping = true;
                     self.line = Vec::new();
                 } else {
@@ -84,7 +94,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 /// rmcp's transport over bounded lines.
 pub struct LineTransport<R> {
     lines: Lines<R>,
-    outbox: mpsc::Sender<Vec<u8>>,
+    /// `None` once closed.
+    outbox: Option<mpsc::Sender<Vec<u8>>>,
+    writing: Option<JoinHandle<()>>,
     metrics: Arc<Metrics>,
 }
 
@@ -97,13 +109,15 @@ impl<R: AsyncRead + Unpin + Send + 'static> LineTransport<R> {
     /// A transport over these streams. Writing happens in a task of its own that gathers what is ready.
     pub fn new<W: AsyncWrite + Unpin + Send + 'static>(input: Lines<R>, output: W, metrics: Arc<Metrics>) -> Self {
         let (outbox, waiting) = mpsc::channel(OUTBOX);
-        tokio::spawn(write_out(waiting, output));
-        Self { lines: input, outbox, metrics }
+        let writing = tokio::spawn(write_out(waiting, output));
+        Self { lines: input, outbox: Some(outbox), writing: Some(writing), metrics }
     }
 
     async fn complain(&mut self, fault: Fault, id: Value) {
         self.metrics.malformed("line", fault.name());
-        let _ = self.outbox.send(line_of(&fault.error(id))).await; // a client that is gone needs no complaint
+        if let Some(outbox) = &self.outbox {
+            let _ = outbox.send(line_of(&fault.error(id))).await; // a client that is gone needs no complaint
+        }
     }
 }
 
@@ -112,11 +126,13 @@ impl<R: AsyncRead + Unpin + Send + 'static> Transport<RoleServer> for LineTransp
 
     fn send(&mut self, message: ServerJsonRpcMessage) -> impl Future<Output = Result<(), Closed>> + Send + 'static {
         let outbox = self.outbox.clone();
-        async move { outbox.send(line_of(&message)).await.map_err(|_| Closed) }
+        async move { outbox.ok_or(Closed)?.send(line_of(&message)).await.map_err(|_| Closed) }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
+            // A client that asks and does not read is not read either: replies that wait for it stay bounded.
+            drop(self.outbox.as_ref()?.reserve().await.ok()?);
             let line = match self.lines.next().await {
                 NextLine::End => return None,
                 NextLine::TooLong => {
@@ -137,6 +153,11 @@ impl<R: AsyncRead + Unpin + Send + 'static> Transport<RoleServer> for LineTransp
     }
 
     async fn close(&mut self) -> Result<(), Closed> {
+        self.outbox = None;
+        if let Some(writing) = self.writing.take() {
+            // What was replied is written, unless the client does not read it.
+            let _ = tokio::time::timeout(LAST_WRITES, writing).await;
+        }
         Ok(())
     }
 }
@@ -157,8 +178,9 @@ impl Fault {
         match serde_json::from_slice::<Value>(bytes) {
             Err(_) => (Self::NotJson, Value::Null),
             Ok(Value::Array(_)) => (Self::Batch, Value::Null),
-            Ok(Value::Object(object)) => match object.get("id").filter(|id| id.is_string() || id.is_number()) {
-                Some(id) => (Self::NotARequest, id.clone()),
+            Ok(Value::Object(object)) => match object.get("id") {
+                Some(id) if id.is_string() || id.is_number() => (Self::NotARequest, id.clone()),
+                Some(_) => (Self::NotARequest, Value::Null),
                 None if object.get("method").is_some_and(Value::is_string) => (Self::UnknownNotification, Value::Null),
                 None => (Self::NotARequest, Value::Null),
             },
@@ -194,7 +216,8 @@ fn line_of(message: &impl serde::Serialize) -> Vec<u8> {
     line
 }
 
-async fn write_out<W: AsyncWrite + Unpin>(mut waiting: mpsc::Receiver<Vec<u8>>, mut output: W) {
+/// Writes lines out, gathering those that are ready, until nobody can send any more or the reader is gone.
+pub(super) async fn write_out<W: AsyncWrite + Unpin>(mut waiting: mpsc::Receiver<Vec<u8>>, mut output: W) {
     while let Some(mut lines) = waiting.recv().await {
         while lines.len() < GATHER
             && let Ok(next) = waiting.try_recv()
@@ -245,6 +268,7 @@ mod tests {
             ("[{}]", Fault::Batch, Value::Null),
             ("3", Fault::NotARequest, Value::Null),
             (r#"{"id":7}"#, Fault::NotARequest, 7.into()),
+            (r#"{"id":true,"method":"x"}"#, Fault::NotARequest, Value::Null),
             (r#"{"method":"x"}"#, Fault::UnknownNotification, Value::Null),
         ] {
             assert_eq!(Fault::of(bytes.as_bytes()), (fault, id), "{bytes:.40}");

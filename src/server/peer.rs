@@ -13,16 +13,16 @@ use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 
-/// Serves MCP until the peer hangs up or the gateway stops.
+/// Serves MCP until the peer hangs up or the gateway has stopped and drained its calls.
 pub async fn serve_stream<R, W>(gateway: Arc<Gateway>, connection: Connection, input: Lines<R>, output: W)
 where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let stopping = gateway.stopping().child_token();
+    let drained = gateway.drained().child_token();
     let transport = LineTransport::new(input, output, gateway.metrics.clone());
     // An error here is a peer that left before or spoke no MCP; it was answered on the wire already.
-    if let Ok(service) = Door::for_peer(gateway, connection).serve_with_ct(transport, stopping).await {
+    if let Ok(service) = Door::for_peer(gateway, connection).serve_with_ct(transport, drained).await {
         let _ = service.waiting().await;
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Sessions one caller may hold; the oldest gives way.
+/// Sessions one caller may hold; the one used longest ago gives way.
 const MOST_PER_CALLER: usize = 64;
 /// Sessions in all.
 const MOST: usize = 1024;
@@ -24,7 +24,15 @@ struct Owner {
 impl Sessions {
     /// Whether this caller opened this session. Another's session and an unknown one look alike.
     pub(super) fn belongs(&self, session: &str, caller: &Arc<str>) -> bool {
-        self.owners().get(session).is_some_and(|owner| owner.caller == *caller)
+        let mut owners = self.owners();
+        let order = owners.values().map(|owner| owner.order + 1).max().unwrap_or(0);
+        match owners.get_mut(session) {
+            Some(owner) if owner.caller == *caller => {
+                owner.order = order; // the one used longest ago gives way first
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Binds a new session; returns those that must be closed to keep the bounds.

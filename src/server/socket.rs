@@ -14,8 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::handler::Connection;
 use super::line::{Lines, NextLine};
 use super::peer::{serve_stream, workspace_for};
+use crate::error::Code;
 use crate::gateway::Gateway;
-use crate::home::Home;
+use crate::home::{Home, Settings};
 use crate::identity::Caller;
 use crate::observe::log;
 
@@ -34,6 +35,21 @@ pub struct Hello {
     pub workspace: Option<PathBuf>,
     /// Whether a person named that folder: if so, one that cannot be used ends the connection.
     pub explicit: bool,
+    /// `WRITE_MODE=off` in the client's environment holds for its connection.
+    pub write_mode_off: bool,
+    /// The policy that the client's environment names; a gateway under another one says so.
+    pub policy: Option<PathBuf>,
+}
+
+impl Hello {
+    /// The first word of a client with these settings.
+    ///
+    /// # Errors
+    /// Where a path has no absolute form.
+    pub fn new(settings: &Settings, workspace: Option<PathBuf>, explicit: bool) -> std::io::Result<Self> {
+        let policy = settings.policy.as_deref().map(std::path::absolute).transpose()?;
+        Ok(Self { opsgate: 1, workspace, explicit, write_mode_off: settings.write_mode_off, policy })
+    }
 }
 
 /// The gateway's answer.
@@ -73,14 +89,15 @@ pub fn serve_socket(gateway: Arc<Gateway>) -> std::io::Result<(Idle, impl Future
                 tokio::time::sleep(Duration::from_millis(50)).await; // out of descriptors: let some close
                 continue;
             };
-            if *count.borrow() >= MOST_CONNECTIONS {
-                continue;
-            }
-            count.send_modify(|n| *n += 1);
-            let (gateway, count) = (gateway.clone(), count.clone());
+            let full = *count.borrow() >= MOST_CONNECTIONS;
+            let (gateway, counted) = (gateway.clone(), Counted::one(&count));
             tasks.spawn(async move {
-                welcome(gateway, stream).await;
-                count.send_modify(|n| *n -= 1);
+                if full {
+                    turn_away(stream).await;
+                } else {
+                    welcome(gateway, stream).await;
+                }
+                drop(counted);
             });
         }
         tasks.close();
@@ -88,6 +105,27 @@ pub fn serve_socket(gateway: Arc<Gateway>) -> std::io::Result<(Idle, impl Future
         let _ = std::fs::remove_file(&path); // the next gateway replaces it anyway
     };
     Ok((idle, accept))
+}
+
+/// One open connection in the count, for as long as it lives.
+struct Counted(Arc<watch::Sender<usize>>);
+
+impl Counted {
+    fn one(count: &Arc<watch::Sender<usize>>) -> Self {
+        count.send_modify(|n| *n += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|n| *n -= 1);
+    }
+}
+
+async fn turn_away(mut stream: UnixStream) {
+    let reply = refusal("too many connections are open; close some and try again".into());
+    let _ = tokio::time::timeout(FIRST_WORD, send(&mut stream, &reply)).await; // it is turned away either way
 }
 
 async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
@@ -101,15 +139,24 @@ async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     let (input, mut output) = stream.into_split();
     let mut lines = Lines::new(input);
     let Ok(NextLine::Line(first)) = tokio::time::timeout(FIRST_WORD, lines.next()).await else { return };
+    let mut write_mode_off = false;
     let (reply, workspace) = match serde_json::from_slice::<Hello>(&first) {
-        Ok(Hello { opsgate: 1, workspace, explicit }) => greet(&gateway, &caller, workspace, explicit).await,
+        Ok(Hello { opsgate: 1, policy: Some(policy), .. }) if gateway.policy_file() != Some(&policy) => {
+            let running = gateway.policy_file().map_or_else(|| "the home's or the shipped one".into(), |p| p.display().to_string());
+            (refusal(format!("the gateway that runs enforces another policy than OPSGATE_POLICY names ({running}); stop it, or use its policy")), None)
+        }
+        Ok(Hello { opsgate: 1, workspace, explicit, write_mode_off: off, .. }) => {
+            write_mode_off = off;
+            greet(&gateway, &caller, workspace, explicit).await
+        }
         _ => (refusal("this gateway speaks another version of opsgate; stop it with SIGTERM and try again".into()), None),
     };
     let ends = reply.error.is_some();
     if send(&mut output, &reply).await.is_err() || ends {
         return;
     }
-    serve_stream(gateway, Connection::new(caller, workspace), lines, output).await;
+    let connection = Connection { write_mode_off, ..Connection::new(caller, workspace) };
+    serve_stream(gateway, connection, lines, output).await;
 }
 
 type Greeted = (HelloReply, Option<Arc<opsgate_tools::workspace::Workspace>>);
@@ -122,6 +169,11 @@ async fn greet(gateway: &Arc<Gateway>, caller: &Caller, folder: Option<PathBuf>,
         Ok(Ok(workspace)) => {
             let reply = HelloReply { error: None, workspace: Some(workspace.root_path().to_owned()), without_workspace: None };
             (reply, Some(workspace))
+        }
+        Ok(Err(why)) if why.code == Code::PolicyDenied => {
+            gateway.refuse_at_door(caller.clone(), "", why.clone()).await;
+            let why = gateway.scrubber.text_owned(why.message).0.into_inner();
+            if explicit { (refusal(why), None) } else { (HelloReply { error: None, workspace: None, without_workspace: Some(why) }, None) }
         }
         Ok(Err(why)) if explicit => (refusal(gateway.scrubber.text_owned(why.message).0.into_inner()), None),
         Ok(Err(why)) => {

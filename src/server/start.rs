@@ -58,30 +58,35 @@ pub enum StartFailed {
 /// Where it cannot be started or joined, with its own reason and exit code.
 pub async fn join_or_start(settings: &Settings, hello: &Hello) -> Result<(UnixStream, HelloReply), StartFailed> {
     let home = Home::open(&settings.home)?;
-    if let Ok(joined) = join(&home, hello).await {
-        return Ok(joined);
-    }
-    tokio::time::timeout(START, start(&home, settings, hello)).await.map_err(|_| StartFailed::TooLate)?
+    let joined = async {
+        match join(&home, hello).await {
+            Ok(joined) => Ok(joined),
+            Err(_) => start(&home, settings, hello).await,
+        }
+    };
+    // One bound over all of it: a gateway that is stopped, or hangs, must not hang its clients.
+    tokio::time::timeout(START, joined).await.map_err(|_| StartFailed::TooLate)?
 }
 
 async fn start(home: &Home, settings: &Settings, hello: &Hello) -> Result<(UnixStream, HelloReply), StartFailed> {
     let turn = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(home.path().join("start.lock"))?;
     let turn = tokio::task::spawn_blocking(move || turn.lock().map(|()| turn)).await.map_err(std::io::Error::other)??;
-    // Whoever had the turn before may have started it.
-    if let Ok(joined) = join(home, hello).await {
-        return Ok(joined);
-    }
+    let mut pause = Duration::from_millis(10);
     loop {
-        let started = spawn(home, settings).await?;
-        match started.error {
-            // A gateway that is just coming up or going down holds the lock: wait for its socket, or for its end.
-            Some(_) if started.exit == crate::cli::exit::LOCKED => tokio::time::sleep(Duration::from_millis(20)).await,
-            Some(message) => return Err(StartFailed::Refused { message, exit: started.exit }),
-            None => {}
-        }
+        // Whoever had the turn before may have started it.
         if let Ok(joined) = join(home, hello).await {
             drop(turn);
             return Ok(joined);
+        }
+        let started = spawn(home, settings).await?;
+        match started.error {
+            None => {}
+            // A gateway that is just coming up or going down holds the lock: wait for its socket, or for its end.
+            Some(_) if started.exit == crate::cli::exit::LOCKED => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(500));
+            }
+            Some(message) => return Err(StartFailed::Refused { message, exit: started.exit }),
         }
     }
 }

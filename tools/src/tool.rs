@@ -192,7 +192,9 @@ impl WriteAction {
     /// # Errors
     /// What the tool's own `write` answers.
     pub async fn run(self, receipt: Receipt<Durable>) -> Result<Value, ToolError> {
-        (self.run)(receipt).await
+        let Self { preview, run } = self;
+        drop(preview); // it shares the target, which the write takes by value
+        run(receipt).await
     }
 }
 
