@@ -106,20 +106,69 @@ fn a_client_that_hangs_up_loses_no_record() {
 }
 
 #[test]
-fn a_terminated_gateway_drains_its_calls_and_closes_the_log() {
-    let home = Home::new();
+fn a_terminated_gateway_answers_its_calls_and_closes_the_log() {
+    let home = Home::with_policy(SLOW);
     let repository = Repository::with(&[("a.txt", &"x\n".repeat(10_000))]);
     let served = home.serve(&["--socket-only"]);
     let mut client = Client::legacy(&home, &["--workspace", repository.arg()]);
-    for _ in 0..20 {
-        client.ask("tools/call", json!({ "name": "workspace_search_code", "arguments": { "pattern": "x" } }));
+    let mut waiting: BTreeSet<u64> =
+        (0..20).map(|_| client.ask("tools/call", json!({ "name": "workspace_search_code", "arguments": { "pattern": "x" } }))).collect();
+    wait_for_intents(&home, 1);
+    let terminated = std::thread::spawn(move || served.terminate());
+    let mut answered = 0;
+    while !waiting.is_empty() {
+        let reply = client.receive();
+        assert!(waiting.remove(&reply["id"].as_u64().unwrap()), "answered twice: {reply}");
+        answered += usize::from(reply["result"]["_meta"]["opsgate/receipt"]["seq"].is_u64());
     }
-    let first = client.receive();
-    assert!(first["result"].is_object(), "{first}");
-    assert!(served.terminate().success());
-    let (intents, outcomes) = (home.entries_of("call.intent").len(), home.entries_of("call.outcome").len());
-    assert_eq!(intents, outcomes);
+    assert!(terminated.join().unwrap().success());
+    let count = |kind: &str| home.entries_of(kind).len();
+    assert!(answered >= 1, "nothing that ran was answered");
+    assert_eq!(count("call.intent"), count("call.outcome"));
+    assert_eq!(answered, count("call.outcome") + count("call.refused"), "a record without its reply");
+    assert!(!home.entries().iter().any(|e| e["data"]["code"] == "cancelled"), "a running call was cancelled");
     assert!(!home.path().join("gateway.sock").exists());
+}
+
+#[test]
+fn a_cancelled_call_does_not_keep_the_relay() {
+    let home = Home::with_policy(SLOW);
+    let repository = Repository::with(&[("a.txt", "x\n")]);
+    let _held = hold_the_workspace(&repository);
+    let mut client = Client::legacy(&home, &["--workspace", repository.arg()]);
+    let id = client.ask("tools/call", json!({ "name": "workspace_search_code", "arguments": { "pattern": "x" } }));
+    wait_for_intents(&home, 1);
+    client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } }).to_string());
+    assert!(client.close().success());
+    stop(home.holder().unwrap(), "-TERM");
+    assert_eq!(home.entries_of("call.outcome")[0]["data"]["code"], "cancelled");
+}
+
+#[test]
+fn a_client_that_names_another_policy_is_told() {
+    let home = Home::new();
+    let _served = home.serve(&["--socket-only"]);
+    let other = home.path().join("other.yaml");
+    std::fs::write(&other, SLOW).unwrap();
+    let output = home.opsgate(&["call", "policy_whoami"]).env("OPSGATE_POLICY", &other).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("OPSGATE_POLICY"), "{}", text(&output.stderr));
+    assert!(home.opsgate(&["call", "policy_whoami"]).env("WRITE_MODE", "off").output().unwrap().status.success());
+}
+
+#[test]
+fn every_refusal_of_a_flood_is_in_a_count() {
+    let home = Home::with_policy(include_str!("policies/small_limits.yaml"));
+    let served = home.serve(&["--socket-only"]);
+    let mut client = Client::legacy(&home, &[]);
+    let limited = (0..200).filter(|_| client.call("policy_whoami", json!({}))["error"]["data"]["code"] == "rate_limited").count();
+    drop(client);
+    assert!(served.terminate().success());
+    let records = home.entries_of("call.refused");
+    let counted: u64 = records.iter().map(|r| r["data"]["unrecorded"].as_u64().unwrap_or(0)).sum();
+    let own = records.iter().filter(|r| r["data"]["gen_ai.tool.name"].is_string()).count();
+    assert_eq!(own as u64 + counted, limited as u64);
+    assert!(records.len() < 10, "a flood wrote {} records", records.len());
 }
 
 #[test]
