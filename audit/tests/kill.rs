@@ -49,9 +49,8 @@ fn what_was_acknowledged_before_a_kill_is_there() {
     }
 }
 
-/// Not a test: the writer that the test above kills.
+/// Not a test of its own: the writer that the test above starts and kills. Started by nobody, it ends at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "started by what_was_acknowledged_before_a_kill_is_there"]
 async fn a_writer_to_be_killed() {
     let Some(home) = std::env::var_os(HOME).map(PathBuf::from) else { return };
     let key = SigningKey::load_or_create(&home.join("signing.key")).unwrap();

@@ -57,7 +57,11 @@ impl Flusher {
     pub(super) fn run(mut self) {
         let result = loop {
             let done = match self.next() {
-                Step::Commit => self.commit(),
+                Step::Commit => {
+                    // Whoever can append right now may: one sync then serves more of them. It costs nothing where nobody can.
+                    std::thread::yield_now();
+                    self.commit()
+                }
                 Step::Checkpoint => self.checkpoint(),
                 Step::Finish => break self.finish(),
             };

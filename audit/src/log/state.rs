@@ -117,8 +117,8 @@ impl Shared {
         {
             return Err(AppendError::RequestId { id: call.request_id });
         }
-        let mut state = self.lock();
-        let state = &mut *state;
+        let mut guard = self.lock();
+        let state = &mut *guard;
         state.admit(kind)?;
         let (mono_ns, start) = (self.mono_ns(), state.waiting.bytes.len());
         let draft = Draft { seq: state.next, prev: state.last, micros: clock::now_micros(), mono_ns, kind, call, data };
@@ -143,10 +143,12 @@ impl Shared {
         state.stats.appends += 1;
         // An intent alone waits for its outcome, for someone who wants it durable, or for a moment (`flusher::LINGER`).
         let wanted = kind != Kind::Intent;
-        if state.parked || (wanted && !state.wanted) {
-            self.wake.notify_one();
-        }
+        let wakes = state.parked || (wanted && !state.wanted);
         state.wanted |= wanted;
+        drop(guard);
+        if wakes {
+            self.wake.notify_one(); // after the lock is free, so that the woken thread does not wait for it at once
+        }
         Ok(placed)
     }
 
@@ -158,6 +160,7 @@ impl Shared {
         let mut state = self.lock();
         if Arc::ptr_eq(&state.waiting.batch, batch) && !state.wanted {
             state.wanted = true;
+            drop(state);
             self.wake.notify_one();
         }
     }

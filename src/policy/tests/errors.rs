@@ -135,36 +135,6 @@ fn bombs_are_refused() {
     }
 }
 
-/// Prints how long the loader takes over much of what is allowed. `cargo test -- --ignored --nocapture much`
-#[test]
-#[ignore = "a measurement"]
-fn much() {
-    let globs = |glob: fn(usize) -> String| {
-        let mut size = 0;
-        let fits = move |one: &String| {
-            size += one.len() + 3;
-            size < 1_000_000
-        };
-        (0..50_000).map(glob).take_while(fits).map(|one| format!("\"{one}\",")).collect::<String>()
-    };
-    for (name, list) in [
-        ("literal", globs(|n| format!("d/{n}"))),
-        ("wild", globs(|n| format!("*{n}*/a[b-z]?{n}*x"))),
-        ("long", globs(|n| format!("{n}{}", "*a".repeat(200)))),
-        ("braces", globs(|n| format!("{n}{}", "{a,b?*c,[a-z]}".repeat(8)))),
-        ("deep", globs(|n| format!("**/{n}/**/x/**/y/**"))),
-    ] {
-        let start = std::time::Instant::now();
-        let text = format!("version: 1\nrules:\n  - {{id: a, deny: {{paths: [{list}]}}}}\n");
-        let told = Policy::parse(&text, "p", &catalogue()).map(|_| ()).map_err(|errors| errors.to_string());
-        println!("{name:8} {} KiB: {:?} {told:?}", text.len() / 1024, start.elapsed());
-    }
-    let rules: String = (0..10_000).map(|n| format!("  - {{id: r{n}, deny: {{tools: [workspace_read_file], paths: [\"d{n}/**\"]}}}}\n")).collect();
-    let start = std::time::Instant::now();
-    let loaded = Policy::parse(&format!("version: 1\nrules:\n{rules}"), "p", &catalogue());
-    println!("10000 rules: {:?} {}", start.elapsed(), loaded.is_ok());
-}
-
 #[test]
 fn files_that_are_no_policy_are_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -238,36 +238,3 @@ fn a_write_needs_all_six() {
         }
     }
 }
-
-/// Prints how long a decision takes; asserts nothing about it. `cargo test --release -- --ignored --nocapture speed`
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    for (name, count) in [("named", 10), ("named", 1000), ("named", 5000), ("common", 10), ("common", 1000), ("allow", 10), ("allow", 1000)] {
-        let rules: String = (0..count)
-            .map(|n| match name {
-                "named" => format!("  - {{id: r{n}, deny: {{tools: [{}], paths: [\"d{n}/**\", \"**/f{n}.txt\"]}}}}\n", TOOLS[n % 5]),
-                "allow" => format!(
-                    "  - {{id: r{n}, allow: {{tools: [{}], paths: [\"{}/**\"]}}}}\n",
-                    TOOLS[n % 5],
-                    if n == 0 { "src".to_owned() } else { format!("d{n}") }
-                ),
-                _ => format!("  - {{id: r{n}, deny: {{paths: [\"d{n}/**\", \"**/*.x{n}\"]}}}}\n"),
-            })
-            .collect();
-        let read = if name == "allow" { "deny" } else { "allow" };
-        let text = format!(
-            "version: 1\ndefaults: {{read: {read}}}\ncallers: {{\"local:*\": {{roles: [a]}}}}\nsystems: {{workspace: {{}}}}\nrules:\n{rules}"
-        );
-        let start = std::time::Instant::now();
-        let policy = policy(&text);
-        let loaded = start.elapsed();
-        Ask::new("workspace_read_file", &[(Repo, "/home/ana/src/app"), (Path, "src/policy/mod.rs")]).facts(|facts| {
-            let start = std::time::Instant::now();
-            for _ in 0..20_000 {
-                assert!(matches!(std::hint::black_box(policy.decide(facts)), Decision::Permit(_)));
-            }
-            println!("{count:5} {name:6} rules: load {loaded:?}, decide {:?}", start.elapsed() / 20_000);
-        });
-    }
-}
