@@ -19,7 +19,7 @@ fn what_was_acknowledged_before_a_kill_is_there() {
     let home = Home::new();
     for round in 1..=6 {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_writer_to_be_killed", "--ignored", "--nocapture"])
+            .args(["--exact", "a_writer_to_be_killed", "--nocapture"])
             .env(HOME, home.dir.path())
             .stdout(Stdio::piped())
             .spawn();
