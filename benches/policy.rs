@@ -36,7 +36,8 @@ fn common(n: usize) -> String {
 fn decide(count: usize, rule: fn(usize) -> String) -> f64 {
     let known = Catalogue::of(TOOLS.into_iter().chain([READ]).map(|tool| (tool, "workspace", Class::Read)));
     let rules: String = (0..count).map(rule).collect();
-    let text = format!("version: 1\ndefaults: {{read: allow}}\ncallers: {{\"local:*\": {{roles: [a]}}}}\nsystems: {{workspace: {{}}}}\nrules:\n{rules}");
+    let text =
+        format!("version: 1\ndefaults: {{read: allow}}\ncallers: {{\"local:*\": {{roles: [a]}}}}\nsystems: {{workspace: {{}}}}\nrules:\n{rules}");
     let policy = Policy::parse(&text, "bench.yaml", &known).unwrap();
     let scopes = Scopes::of(ScopeKind::Repo, "/home/ana/src/app").and(ScopeKind::Path, "src/policy/mod.rs");
     let facts = Facts {

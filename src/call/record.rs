@@ -6,7 +6,7 @@ use super::entry;
 use super::stage::{Call, Recorded, Refused, Scrubbed};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
-use crate::observe::Fate;
+use crate::observe::{Fate, log};
 
 impl Gateway {
     pub(super) async fn record(&self, call: Call<Scrubbed>) -> Result<Call<Recorded>, Box<Refused>> {
@@ -33,6 +33,14 @@ impl Gateway {
         match proof {
             Ok(proof) => {
                 self.metrics.called(&about.tool, Fate::Allowed, took);
+                if log::shows_debug() {
+                    let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                    log::debug(log::Component::Call, "a call ended")
+                        .of_call(&mark.re)
+                        .with("tool", &self.scrubber.text(&about.tool).0)
+                        .count("duration_us", took)
+                        .emit();
+                }
                 Ok(Call { mark, stage: Recorded { result, proof } })
             }
             Err(error) => {

@@ -9,6 +9,7 @@ use crate::error::Code;
 use crate::gateway::Gateway;
 use crate::limit::Sampled;
 use crate::observe::{Fate, log};
+use crate::scrub::Clean;
 
 impl Gateway {
     /// Records the refusals for rate that were only counted: those whose window is over, or all of them.
@@ -28,10 +29,12 @@ impl Gateway {
         self.metrics.called(known, Fate::of(refusal.code), mark.started.elapsed());
         if let Some(detail) = &refusal.detail {
             log::warn(log::Component::Call, "a call failed")
-                .with("request_id", &self.scrubber.text(&mark.re.request_id.to_string()).0)
-                .with("code", &crate::scrub::Clean::fixed(refusal.code.name()))
+                .of_call(&mark.re)
+                .with("code", &Clean::from_fixed(refusal.code.name()))
                 .with("detail", &self.scrubber.text(detail).0)
                 .emit();
+        } else if log::shows_debug() {
+            log::debug(log::Component::Call, "a call was refused").of_call(&mark.re).with("code", &Clean::from_fixed(refusal.code.name())).emit();
         }
         let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::Unauthenticated);
         let clean = CleanRefusal::of(&self.scrubber, refusal);

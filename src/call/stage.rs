@@ -190,7 +190,16 @@ impl Call<Identified> {
         let policy = gateway.policy().clone();
         let profile = policy.caller(raw.caller.id());
         Self {
-            mark: Mark { re, caller: raw.caller, profile, trigger: raw.trigger, write_mode_off: raw.write_mode_off || gateway.write_mode_off, policy, started: Instant::now(), cancel: raw.cancel },
+            mark: Mark {
+                re,
+                caller: raw.caller,
+                profile,
+                trigger: raw.trigger,
+                write_mode_off: raw.write_mode_off || gateway.write_mode_off,
+                policy,
+                started: Instant::now(),
+                cancel: raw.cancel,
+            },
             stage: Identified { tool: raw.tool, args: raw.args, workspace: raw.workspace, counted: raw.counted },
         }
     }

@@ -74,16 +74,16 @@ struct Output {
     said: String,
 }
 
-struct Note(Arc<World>);
-struct Ask(Arc<World>);
+struct Write<const ASK: bool>(Arc<World>);
 struct Peek(Arc<World>);
 
 async fn resolve(args: Args) -> Result<(String, Scopes), ToolError> {
     Ok((args.text, Scopes::of(ScopeKind::Repo, "acme/app")))
 }
 
-impl WriteTool for Note {
-    const CARD: Card = card("github_note");
+/// A write; whether it asks people first is the policy's business, by its name.
+impl<const ASK: bool> WriteTool for Write<ASK> {
+    const CARD: Card = card(if ASK { "github_ask" } else { "github_note" });
     type Args = Args;
     type Target = String;
     type Output = Output;
@@ -98,23 +98,6 @@ impl WriteTool for Note {
         if target == "then the disk fails" {
             self.0.fail.store(true, Ordering::SeqCst);
         }
-        Ok(Output { said: target })
-    }
-}
-
-impl WriteTool for Ask {
-    const CARD: Card = card("github_ask");
-    type Args = Args;
-    type Target = String;
-    type Output = Output;
-    async fn resolve(&self, args: Args, _: &CallContext) -> Result<(String, Scopes), ToolError> {
-        resolve(args).await
-    }
-    async fn preview(&self, target: &String) -> Result<Preview, ToolError> {
-        Ok(Preview { summary: target.clone(), change: Value::Null })
-    }
-    async fn write(&self, target: String, _: Receipt<Durable>) -> Result<Output, ToolError> {
-        self.0.did("ran without approval");
         Ok(Output { said: target })
     }
 }
@@ -174,13 +157,14 @@ struct Bench {
 }
 
 fn tools(world: &Arc<World>) -> Vec<Arc<dyn Tool>> {
-    vec![write(Note(world.clone())), write(Ask(world.clone())), read(Peek(world.clone()))]
+    vec![write(Write::<false>(world.clone())), write(Write::<true>(world.clone())), read(Peek(world.clone()))]
 }
 
 fn open(dir: &Path, world: &Arc<World>, policy: &str) -> Result<Arc<Gateway>, StartError> {
     std::fs::write(dir.join("policy.yaml"), policy).unwrap();
     let settings = Settings { home: dir.join("home"), policy: Some(dir.join("policy.yaml")), ..Settings::default() };
-    let catalogue = Catalogue::of([("github_note", "github", Class::Write), ("github_ask", "github", Class::Write), ("github_peek", "github", Class::Read)]);
+    let catalogue =
+        Catalogue::of([("github_note", "github", Class::Write), ("github_ask", "github", Class::Write), ("github_peek", "github", Class::Read)]);
     Gateway::open_with(&settings, &catalogue, Arc::new(Disk(world.clone())), |_| Registry::new(tools(world)))
 }
 

@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
+use opsgate_audit::CallRef;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing_subscriber::EnvFilter;
@@ -53,6 +54,17 @@ pub struct Line {
     context: Map<String, Value>,
 }
 
+/// For what an operator looks at while looking into something: a line for each call.
+pub fn debug(component: Component, message: &'static str) -> Line {
+    Line::new("debug", component, message)
+}
+
+/// Whether lines of [`debug`] are written at all, so that they need not be built where not.
+#[must_use]
+pub fn shows_debug() -> bool {
+    shown("debug")
+}
+
 /// For what an operator should know and need not act on.
 pub fn info(component: Component, message: &'static str) -> Line {
     Line::new("info", component, message)
@@ -76,6 +88,13 @@ impl Line {
     /// Adds a clean value.
     pub fn with<T: Clone + Into<Value>>(mut self, key: &'static str, value: &Clean<T>) -> Self {
         self.context.insert(key.into(), value.as_ref().clone().into());
+        self
+    }
+
+    /// Adds the ids of the call it is about, by which its records are found.
+    pub fn of_call(mut self, call: &CallRef) -> Self {
+        self.context.insert("request_id".into(), call.request_id.to_string().into());
+        self.context.insert("correlation_id".into(), uuid::Uuid::from_bytes(call.correlation_id).simple().to_string().into());
         self
     }
 
@@ -105,25 +124,27 @@ struct Run {
 /// Called once by `main`; a second call changes nothing.
 pub fn init(scrubber: Scrubber) {
     let wanted = std::env::var("OPSGATE_LOG").ok().filter(|wanted| !wanted.is_empty()).unwrap_or_else(|| "info".into());
-    let least = LEVELS.iter().position(|level| *level == wanted).unwrap_or(0);
+    let least = LEVELS.iter().position(|level| *level == wanted).unwrap_or(1);
     if RUN.set(Run { id: uuid::Uuid::now_v7().to_string(), least }).is_err() {
         return;
     }
     // What rmcp warns of is what its peer did; that is counted, and a looping client must not fill the disk with it.
     let directives = match wanted.as_str() {
-        "info" | "warn" => "warn,rmcp=error",
+        "debug" | "info" | "warn" => "warn,rmcp=error",
         directives => directives,
     };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
     let scrubber = Arc::new(scrubber);
     let panics = scrubber.clone();
-    std::panic::set_hook(Box::new(move |panic| error(Component::Gateway, "a task panicked: a defect").with("what", &panics.text(&panic.to_string()).0).emit()));
+    std::panic::set_hook(Box::new(move |panic| {
+        error(Component::Gateway, "a task panicked: a defect").with("what", &panics.text(&panic.to_string()).0).emit()
+    }));
     // A host program may have set a subscriber of its own; then its lines are its own business.
     let _ = tracing_subscriber::registry().with(filter).with(LibraryLines { scrubber }).try_init();
 }
 
 /// The levels of our own lines; `OPSGATE_LOG` names the least that is written, `off` writes none.
-const LEVELS: [&str; 4] = ["info", "warn", "error", "off"];
+const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "off"];
 
 fn shown(level: &str) -> bool {
     let at = LEVELS.iter().position(|known| *known == level).unwrap_or(0);

@@ -143,7 +143,10 @@ async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     let (reply, workspace) = match serde_json::from_slice::<Hello>(&first) {
         Ok(Hello { opsgate: 1, policy: Some(policy), .. }) if gateway.policy_file() != Some(&policy) => {
             let running = gateway.policy_file().map_or_else(|| "the home's or the shipped one".into(), |p| p.display().to_string());
-            (refusal(format!("the gateway that runs enforces another policy than OPSGATE_POLICY names ({running}); stop it, or use its policy")), None)
+            (
+                refusal(format!("the gateway that runs enforces another policy than OPSGATE_POLICY names ({running}); stop it, or use its policy")),
+                None,
+            )
         }
         Ok(Hello { opsgate: 1, workspace, explicit, write_mode_off: off, .. }) => {
             write_mode_off = off;
