@@ -1,14 +1,20 @@
 //! Execute: the tool takes the receipt by value and runs under the call's deadline.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opsgate_tools::scope::Redaction;
+
 use super::stage::{Call, Executed, Intended, Licensed};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
+use crate::scrub::{Counts, Scrubber};
 
 impl Gateway {
     pub(super) async fn execute(&self, call: Call<Intended>) -> Call<Executed> {
         let Call { mark, stage: Intended { about, work, permit, pending, slot } } = call;
         let deadline = mark.left();
-        let filter = permit.output_filter();
+        let redacted = Arc::new(Redacted::new(self.scrubber.clone()));
+        let filter = permit.output_filter().with_redaction(redacted.clone());
         let wrote = matches!(work, Licensed::Write(..));
         let shown = filter.clone();
         let run = async move {
@@ -24,7 +30,33 @@ impl Gateway {
                 Err(Refusal::new(Code::TimedOut, format!("`{}` did not end within {:?}", about.tool, mark.policy.limits().timeout)))
             }
         };
-        let hidden = filter.hidden();
-        Call { mark, stage: Executed { about, wrote, result, hidden, pending, slot } }
+        let (hidden, redacted) = (filter.hidden(), redacted.counts());
+        Call { mark, stage: Executed { about, wrote, result, hidden, redacted, pending, slot } }
+    }
+}
+
+/// The scrubber as a tool sees it while it reads: whole files, counted for the call's record.
+struct Redacted {
+    scrubber: Arc<Scrubber>,
+    counts: Mutex<Counts>,
+}
+
+impl Redacted {
+    fn new(scrubber: Arc<Scrubber>) -> Self {
+        Self { scrubber, counts: Mutex::default() }
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Redaction for Redacted {
+    fn by_line(&self, whole: &str) -> Option<String> {
+        let (text, counts) = self.scrubber.by_line(whole);
+        if !counts.is_empty() {
+            self.counts.lock().unwrap_or_else(PoisonError::into_inner).merge(&counts);
+        }
+        text
     }
 }

@@ -19,8 +19,8 @@ impl Gateway {
     pub(super) fn scrub(&self, call: Call<Executed>) -> Call<Scrubbed> {
         let bound = call.mark.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
         let withhold = call.mark.policy.settings().scrub.on_exposure == OnExposure::Withhold;
-        call.map(|Executed { about, wrote, result, hidden, pending, slot }| {
-            let mut scrubbed = Counts::default();
+        call.map(|Executed { about, wrote, result, hidden, redacted, pending, slot }| {
+            let mut scrubbed = redacted;
             let result = match result {
                 Ok(output) => {
                     let (structured, text, counts) = self.cleaned(output);

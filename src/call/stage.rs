@@ -135,6 +135,8 @@ pub(super) struct Executed {
     pub(super) wrote: bool,
     pub(super) result: Result<Value, Refusal>,
     pub(super) hidden: u64,
+    /// What was taken out of whole files while the tool read them.
+    pub(super) redacted: Counts,
     pub(super) pending: Pending,
     pub(super) slot: Slot,
 }

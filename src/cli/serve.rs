@@ -1,13 +1,14 @@
 //! `opsgate serve`
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, WorkspaceArg, exit, out};
+use super::{Failure, exit, out};
 use crate::gateway::Gateway;
 use crate::home::{Settings, write_private};
 use crate::identity::{Caller, KeyStore};
@@ -26,8 +27,9 @@ pub(super) struct Args {
     /// Where /metrics, /healthz and /readyz listen; loopback only [env: OPSGATE_ADMIN_LISTEN] [default: nowhere]
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
-    #[command(flatten)]
-    workspace: WorkspaceArg,
+    /// The git repository that HTTP callers work on [default: none]
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
     /// Only the home's socket, no HTTP
     #[arg(long)]
     socket_only: bool,
@@ -113,7 +115,7 @@ fn http_door(gateway: &Arc<Gateway>, args: &Args) -> Result<HttpDoor, Failure> {
             gateway,
         );
     }
-    let workspace = match &args.workspace.workspace {
+    let workspace = match &args.workspace {
         Some(folder) => {
             Some(workspace_for(gateway, &Caller::of_this_process(), folder).map_err(|why| Failure::new(exit::BAD_CONFIGURATION, why.message))?)
         }

@@ -73,6 +73,13 @@ impl Scrubber {
         (Clean::vouched(clean), counts)
     }
 
+    /// A whole file without its secrets, every line still at its number; `None` where it has none. For tools that show parts
+    /// of a file: a part of a secret would not be known for one.
+    pub fn by_line(&self, whole: &str) -> (Option<String>, Counts) {
+        let mut counts = Counts::new();
+        (scan::scrub_with(whole, &self.known, span::LineEnds::Kept, &mut counts), counts)
+    }
+
     /// The document without its secrets: values are judged by their key names too, keys are
     /// scanned, and objects and arrays keep their shape.
     pub fn json(&self, value: Value) -> (Clean<Value>, Counts) {

@@ -2,7 +2,7 @@
 
 use super::counts::Counts;
 use super::known::Known;
-use super::span::{Span, replace};
+use super::span::{LineEnds, Span, replace};
 use super::{stems, tokens};
 
 /// Replacing can bring a key beside another value, so a changed text is scanned again. Each round
@@ -12,17 +12,22 @@ const ROUNDS: usize = 8;
 /// The text without its secrets, or `None` where it has none.
 // INVARIANT: a clean result is a fixed point; `scrub::tests::scrubbing_twice_changes_nothing`.
 pub(super) fn scrub(text: &str, known: &Known, counts: &mut Counts) -> Option<String> {
+    scrub_with(text, known, LineEnds::Joined, counts)
+}
+
+/// As [`scrub`], with or without the line ends inside of secrets.
+pub(super) fn scrub_with(text: &str, known: &Known, line_ends: LineEnds, counts: &mut Counts) -> Option<String> {
     let mut spans = find(text, known, 0);
     if spans.is_empty() {
         return None;
     }
-    let mut clean = replace(text, spans, counts);
+    let mut clean = replace(text, spans, line_ends, counts);
     for _ in 1..ROUNDS {
         spans = find(&clean, known, 0);
         if spans.is_empty() {
             break;
         }
-        clean = replace(&clean, spans, counts);
+        clean = replace(&clean, spans, line_ends, counts);
     }
     Some(clean)
 }

@@ -38,8 +38,17 @@ fn push_mark(out: &mut String, kind: &str) {
     out.push(']');
 }
 
+/// What a replacement does with the line ends inside of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineEnds {
+    /// A secret of many lines becomes one mark.
+    Joined,
+    /// Each of its lines becomes a mark, so that every line keeps its number.
+    Kept,
+}
+
 /// Replaces every span of `text`. Overlapping spans become one, named by the longest of them.
-pub(super) fn replace(text: &str, mut spans: Vec<Span>, counts: &mut Counts) -> String {
+pub(super) fn replace(text: &str, mut spans: Vec<Span>, line_ends: LineEnds, counts: &mut Counts) -> String {
     spans.sort_unstable_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
@@ -55,6 +64,14 @@ pub(super) fn replace(text: &str, mut spans: Vec<Span>, counts: &mut Counts) -> 
         }
         out.push_str(text.get(done..start).unwrap_or_default());
         push_mark(&mut out, longest.kind);
+        if line_ends == LineEnds::Kept {
+            for line in text.get(start..end).unwrap_or_default().split('\n').skip(1) {
+                out.push('\n');
+                if !line.trim().is_empty() {
+                    push_mark(&mut out, longest.kind);
+                }
+            }
+        }
         counts.add(longest.kind);
         done = end;
     }

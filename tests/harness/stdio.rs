@@ -95,8 +95,14 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        // Hanging up ends it, and an in-process gateway then closes its log; one that does not is killed.
         self.input = None;
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(15);
+        while self.child.try_wait().unwrap().is_none() {
+            if std::time::Instant::now() > deadline {
+                let _ = self.child.kill();
+            }
+            std::thread::yield_now();
+        }
     }
 }

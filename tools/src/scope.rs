@@ -146,12 +146,19 @@ pub trait PathFilter: Send + Sync {
     fn tree(&self, path: &str) -> bool;
 }
 
-/// What a permit lets out: which paths, how many bytes. Counts what it held back.
+/// Removes secrets from whole files, before a tool shows parts of them.
+pub trait Redaction: Send + Sync {
+    /// The same text with as many lines and without secrets; `None` where it has none.
+    fn by_line(&self, whole: &str) -> Option<String>;
+}
+
+/// What a permit lets out: which paths, how many bytes, which text. Counts what it held back.
 ///
 /// A clone shares the counter, so work on another thread is counted too.
 #[derive(Clone)]
 pub struct OutputFilter {
     paths: Arc<dyn PathFilter>,
+    redaction: Option<Arc<dyn Redaction>>,
     output_bytes: usize,
     hidden: Arc<AtomicU64>,
 }
@@ -160,7 +167,21 @@ impl OutputFilter {
     /// A filter over these paths with this budget for the tool's variable output, in bytes.
     #[must_use]
     pub fn new(paths: Arc<dyn PathFilter>, output_bytes: usize) -> Self {
-        Self { paths, output_bytes, hidden: Arc::new(AtomicU64::new(0)) }
+        Self { paths, redaction: None, output_bytes, hidden: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// The same filter, with this redaction of whole files.
+    #[must_use]
+    pub fn with_redaction(self, redaction: Arc<dyn Redaction>) -> Self {
+        Self { redaction: Some(redaction), ..self }
+    }
+
+    /// A whole file's text as it may be shown, with as many lines as before. A tool that shows lines, matches or hunks takes them
+    /// from this: scrubbing what was cut out would miss a secret that the cut goes through, and searching the original would
+    /// answer questions about what is redacted.
+    #[must_use]
+    pub fn redacted(&self, whole: String) -> String {
+        self.redaction.as_ref().and_then(|redaction| redaction.by_line(&whole)).unwrap_or(whole)
     }
 
     /// Whether a file may be shown; a `false` is counted as hidden.
