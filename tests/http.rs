@@ -55,6 +55,12 @@ fn an_address_that_guesses_keys_waits() {
     let guess = || Http { url: served.url(), key: Some("opsgate_guess") }.call("policy_whoami", json!({}));
     let waited = (0..50).map(|_| guess()).find(|answer| answer.status == 429).expect("never limited");
     assert!(waited.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    let key = home.key("ci");
+    assert_eq!(Http { url: served.url(), key: Some(&key) }.call("policy_whoami", json!({})).status, 200, "guesses lock out a valid key");
+    drop(served);
+    let refused = home.entries_of("call.refused");
+    assert!(refused.iter().all(|r| r["data"]["code"] == "unauthenticated" && r["data"]["caller"]["id"] == "unauthenticated@127.0.0.1"));
+    assert!((1..4).contains(&refused.len()), "{}", refused.len());
 }
 
 #[test]
@@ -97,7 +103,7 @@ fn what_is_not_mcp_gets_a_json_rpc_error() {
     let deep = format!("{{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"tools/call\",\"params\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     for (body, status, code) in [
         ("{", 400, -32700),
-        (deep.as_str(), 400, -32700),
+        (deep.as_str(), 400, -32600),
         (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, 400, -32600),
         (r#"{"id":5}"#, 400, -32600),
         (&"x".repeat(10 << 20), 413, -32600),

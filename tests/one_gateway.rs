@@ -161,13 +161,15 @@ fn every_refusal_of_a_flood_is_in_a_count() {
     let home = Home::with_policy(include_str!("policies/small_limits.yaml"));
     let served = home.serve(&["--socket-only"]);
     let mut client = Client::legacy(&home, &[]);
-    let limited = (0..200).filter(|_| client.call("policy_whoami", json!({}))["error"]["data"]["code"] == "rate_limited").count();
+    let mut limited = (0..200).filter(|_| client.call("policy_whoami", json!({}))["error"]["data"]["code"] == "rate_limited").count();
+    limited += (0..20).filter(|_| client.call("delete_database", json!({}))["error"]["data"]["code"] == "rate_limited").count();
     drop(client);
     assert!(served.terminate().success());
     let records = home.entries_of("call.refused");
     let counted: u64 = records.iter().map(|r| r["data"]["unrecorded"].as_u64().unwrap_or(0)).sum();
-    let own = records.iter().filter(|r| r["data"]["gen_ai.tool.name"].is_string()).count();
+    let own = records.iter().filter(|r| r["data"]["trigger"].is_string()).count();
     assert_eq!(own as u64 + counted, limited as u64);
+    assert!(records.iter().any(|r| r["data"]["gen_ai.tool.name"] == "delete_database"), "an attempt is hidden by a flood");
     assert!(records.len() < 10, "a flood wrote {} records", records.len());
 }
 

@@ -112,7 +112,7 @@ fn messages_that_are_not_mcp_get_an_error_and_the_next_one_works() {
     for (line, code) in [
         ("{", -32700),
         ("not json", -32700),
-        (deep.as_str(), -32700),
+        (deep.as_str(), -32600),
         (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, -32600),
         (r#"{"id":5}"#, -32600),
         ("7", -32600),
@@ -129,6 +129,13 @@ fn messages_that_are_not_mcp_get_an_error_and_the_next_one_works() {
 #[test]
 fn what_is_not_offered_is_refused() {
     let (_home, _repository, mut client) = started();
+    let secret = harness::fresh_secret();
+    let reply = client.request(&format!("\u{1b}[2J{secret}{}", "x".repeat(100_000)), json!({}));
+    assert_eq!(reply["error"]["code"], -32601);
+    let said = reply.to_string();
+    assert!(said.len() < 300 && !said.contains(&secret) && !said.contains("\\u001b"), "{said:.300}");
+    let reply = client.request("tools/call", json!({ "name": "policy_whoami", "arguments": "x" }));
+    assert_eq!(reply["error"]["code"], -32602, "{reply}");
     for (method, params) in [
         ("prompts/list", json!({})),
         ("prompts/get", json!({ "name": "x" })),

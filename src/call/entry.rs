@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::stage::{About, CleanRefusal, Mark, Prepared};
 use crate::error::{Code, Refusal};
+use crate::limit::Kind;
 use crate::policy::{AuditLevel, Permit};
 use crate::scrub::{Clean, Counts, Scrubber};
 
@@ -187,7 +188,7 @@ pub(super) fn refused(
 }
 
 /// Refusals for rate that have no record but this one.
-pub(super) fn counted(scrubber: &Scrubber, caller: &str, unrecorded: u64, policy: &str) -> Result<CanonicalJson, NotCanonical> {
+pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy: &str) -> Result<CanonicalJson, NotCanonical> {
     #[derive(Serialize)]
     struct Id {
         id: Clean<String>,
@@ -196,10 +197,12 @@ pub(super) fn counted(scrubber: &Scrubber, caller: &str, unrecorded: u64, policy
     struct Counted<'a> {
         caller: Id,
         code: Code,
+        #[serde(rename = "gen_ai.tool.name")]
+        tool: &'static str,
         policy: &'a str,
         unrecorded: u64,
     }
-    CanonicalJson::sorted(&Counted { caller: Id { id: scrubber.text(caller).0 }, code: Code::RateLimited, policy, unrecorded })
+    CanonicalJson::sorted(&Counted { caller: Id { id: scrubber.text(&kind.caller).0 }, code: kind.code, tool: kind.tool, policy, unrecorded })
 }
 
 /// Ids for a record that belongs to no one call.

@@ -1,21 +1,22 @@
 //! Refusals travel the same way as answers: scrubbed, recorded, then replied.
 
 use opsgate_audit::AppendError;
+use opsgate_tools::registry::FORBIDDEN;
 
 use super::entry;
 use super::reply::Reply;
 use super::stage::{CleanRefusal, Refused};
 use crate::error::Code;
 use crate::gateway::Gateway;
-use crate::limit::Sampled;
+use crate::limit::{Kind, Sampled};
 use crate::observe::{Fate, log};
 use crate::scrub::Clean;
 
 impl Gateway {
     /// Records the refusals for rate that were only counted: those whose window is over, or all of them.
     pub(crate) fn record_floods(&self, all: bool) {
-        for (caller, unrecorded) in self.flood.due(all) {
-            let data = entry::counted(&self.scrubber, &caller, unrecorded, self.policy().hash());
+        for (kind, unrecorded) in self.flood.due(all) {
+            let data = entry::counted(&self.scrubber, &kind, unrecorded, self.policy().hash());
             let appended = data.map(|data| self.log.refused(&entry::fresh(), data));
             if !matches!(appended, Ok(Ok(_))) {
                 log::error(log::Component::Audit, "counted refusals could not be recorded").count("refusals", unrecorded).emit();
@@ -23,9 +24,15 @@ impl Gateway {
         }
     }
 
+    /// The name of a tool as metrics and counts may keep it: ours, or `unknown`.
+    fn known(&self, tool: &str) -> &'static str {
+        let forbidden = || FORBIDDEN.iter().find(|forbidden| forbidden.name == tool).map(|forbidden| forbidden.name);
+        self.registry.find(tool).map(|tool| tool.spec().card.name).or_else(forbidden).unwrap_or("unknown")
+    }
+
     pub(super) async fn refuse(&self, refused: Refused) -> Reply {
         let Refused { mark, about, refusal } = refused;
-        let known = self.registry.find(&about.tool).map_or("unknown", |tool| tool.spec().card.name);
+        let known = self.known(&about.tool);
         self.metrics.called(known, Fate::of(refusal.code), mark.started.elapsed());
         if let Some(detail) = &refusal.detail {
             log::warn(log::Component::Call, "a call failed")
@@ -37,9 +44,10 @@ impl Gateway {
             log::debug(log::Component::Call, "a call was refused").of_call(&mark.re).with("code", &Clean::from_fixed(refusal.code.name())).emit();
         }
         let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::Unauthenticated);
+        let code = refusal.code;
         let clean = CleanRefusal::of(&self.scrubber, refusal);
         let unrecorded = if floods {
-            match self.flood.sample(mark.caller.id()) {
+            match self.flood.sample(&Kind { caller: mark.caller.id().clone(), code, tool: known }) {
                 Sampled::Record { unrecorded } => unrecorded,
                 Sampled::Skip(skipped) => return Reply::counted(&mark, clean, skipped),
             }

@@ -86,6 +86,10 @@ pub fn run() -> ExitCode {
         }
     };
     match run_command(cli.command) {
+        Ok(exit::OK) if out::failed() => {
+            out::complain("standard output could not be written");
+            exit::code(exit::FINDING)
+        }
         Ok(code) => exit::code(code),
         Err(failure) => {
             out::complain(&failure.message);

@@ -1,10 +1,22 @@
 //! Writing to the person: colour only where a terminal is there, and a closed pipe is no error.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A line for standard output.
 pub(super) fn say(text: impl AsRef<str>) {
-    let _ = writeln!(anstream::stdout().lock(), "{}", text.as_ref());
+    let written = writeln!(anstream::stdout().lock(), "{}", text.as_ref()).and_then(|()| std::io::stdout().flush());
+    // A reader that has seen enough closes the pipe; a full disk is a failure.
+    if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        FAILED.store(true, Ordering::Relaxed);
+    }
+}
+
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Whether something that was said did not get out.
+pub(super) fn failed() -> bool {
+    FAILED.load(Ordering::Relaxed)
 }
 
 /// Why the command failed, on standard error.

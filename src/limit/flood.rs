@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// One record at most in this while, per caller.
+use crate::error::Code;
+
+/// One record at most in this while, per kind.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Callers remembered at once.
-const MOST_CALLERS: usize = 10_000;
+/// Kinds remembered at once.
+const MOST_KINDS: usize = 10_000;
 
 /// What to do with one more refusal for rate.
 #[derive(Debug)]
@@ -25,21 +27,32 @@ pub enum Sampled {
 #[derive(Debug)]
 pub struct Skipped(());
 
-/// Refusals for rate, by caller.
+/// Whose refusals, with which code, of which tool: what one count is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Kind {
+    /// The caller's id.
+    pub caller: Arc<str>,
+    /// Why they were refused.
+    pub code: Code,
+    /// The tool, one of ours or `unknown`: a flood of names is one kind.
+    pub tool: &'static str,
+}
+
+/// Refusals for rate, by kind.
 #[derive(Default)]
 pub struct Flood {
-    callers: Mutex<HashMap<Arc<str>, (Instant, u64)>>,
+    kinds: Mutex<HashMap<Kind, (Instant, u64)>>,
 }
 
 impl Flood {
     /// Counts a refusal and says whether it is recorded.
-    pub fn sample(&self, caller: &Arc<str>) -> Sampled {
-        self.sample_at(caller, Instant::now())
+    pub fn sample(&self, kind: &Kind) -> Sampled {
+        self.sample_at(kind, Instant::now())
     }
 
-    fn sample_at(&self, caller: &Arc<str>, now: Instant) -> Sampled {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((last, unrecorded)) = callers.get_mut(caller) {
+    fn sample_at(&self, kind: &Kind, now: Instant) -> Sampled {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, unrecorded)) = kinds.get_mut(kind) {
             if now.duration_since(*last) < WINDOW {
                 *unrecorded += 1;
                 return Sampled::Skip(Skipped(()));
@@ -48,26 +61,26 @@ impl Flood {
             return Sampled::Record { unrecorded: std::mem::take(unrecorded) };
         }
         // Bounded: where too many are remembered, one more is recorded each time instead.
-        if callers.len() < MOST_CALLERS {
-            callers.insert(caller.clone(), (now, 0));
+        if kinds.len() < MOST_KINDS {
+            kinds.insert(kind.clone(), (now, 0));
         }
         Sampled::Record { unrecorded: 0 }
     }
 
     /// The counts that no record carries yet and whose window is over, or all of them. Each is due a record of its own.
-    pub fn due(&self, all: bool) -> Vec<(Arc<str>, u64)> {
+    pub fn due(&self, all: bool) -> Vec<(Kind, u64)> {
         self.due_at(all, Instant::now())
     }
 
-    fn due_at(&self, all: bool, now: Instant) -> Vec<(Arc<str>, u64)> {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+    fn due_at(&self, all: bool, now: Instant) -> Vec<(Kind, u64)> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();
-        callers.retain(|caller, (last, unrecorded)| {
+        kinds.retain(|kind, (last, unrecorded)| {
             if !all && now.duration_since(*last) < WINDOW {
                 return true;
             }
             if *unrecorded > 0 {
-                due.push((caller.clone(), *unrecorded));
+                due.push((kind.clone(), *unrecorded));
             }
             false
         });
@@ -79,21 +92,25 @@ impl Flood {
 mod tests {
     use super::*;
 
+    fn kind(caller: &str) -> Kind {
+        Kind { caller: caller.into(), code: Code::RateLimited, tool: "unknown" }
+    }
+
     #[test]
     fn one_record_a_window_that_counts_the_rest() {
-        let (flood, caller, start) = (Flood::default(), "key:a".into(), Instant::now());
+        let (flood, caller, start) = (Flood::default(), kind("key:a"), Instant::now());
         assert!(matches!(flood.sample_at(&caller, start), Sampled::Record { unrecorded: 0 }));
         for _ in 0..5 {
             assert!(matches!(flood.sample_at(&caller, start), Sampled::Skip(_)));
         }
-        assert!(matches!(flood.sample_at(&"key:b".into(), start), Sampled::Record { unrecorded: 0 }));
+        assert!(matches!(flood.sample_at(&kind("key:b"), start), Sampled::Record { unrecorded: 0 }));
         assert!(matches!(flood.sample_at(&caller, start + WINDOW), Sampled::Record { unrecorded: 5 }));
         assert!(matches!(flood.sample_at(&caller, start + WINDOW), Sampled::Skip(_)));
     }
 
     #[test]
     fn what_no_later_refusal_records_is_due_when_its_window_is_over() {
-        let (flood, caller, start) = (Flood::default(), "key:a".into(), Instant::now());
+        let (flood, caller, start) = (Flood::default(), kind("key:a"), Instant::now());
         for _ in 0..4 {
             flood.sample_at(&caller, start);
         }

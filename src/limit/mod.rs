@@ -17,7 +17,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::error::{Code, Refusal};
 use crate::policy::Limits;
 
-pub use flood::{Flood, Sampled, Skipped};
+pub use flood::{Flood, Kind, Sampled, Skipped};
 pub use slots::{Slot, Slots};
 
 use penalty::Penalty;

@@ -87,9 +87,9 @@ impl Policy {
         // Bounded, so that a device or a huge file named by mistake does not fill the memory.
         let mut bytes = Vec::new();
         let file =
-            std::fs::File::open(path).map_err(|error| whole(format!("the policy cannot be read: {error}"), "`OPSGATE_POLICY` names the file"))?;
+            std::fs::File::open(path).map_err(|error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read"))?;
         std::io::Read::read_to_end(&mut std::io::Read::take(file, yaml::MAX_BYTES as u64 + 1), &mut bytes)
-            .map_err(|error| whole(format!("the policy cannot be read: {error}"), "`OPSGATE_POLICY` names the file"))?;
+            .map_err(|error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read"))?;
         if bytes.len() > yaml::MAX_BYTES {
             return Err(too_large());
         }

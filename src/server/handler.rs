@@ -6,7 +6,7 @@ use opsgate_tools::tool::{Class, Spec};
 use opsgate_tools::workspace::Workspace;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, ContentBlock, ErrorCode, ErrorData,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData,
     GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     MetaObject, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
@@ -14,7 +14,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use serde_json::json;
 
 use crate::call::{Body, RawCall, Reply};
-use crate::error::Code;
+use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::limit::Counted;
@@ -22,6 +22,8 @@ use crate::policy::Trigger;
 
 /// JSON-RPC code of a refusal for rate; `data` carries the wait.
 pub(super) const RATE_LIMITED: i32 = -32005;
+/// How much of an unknown method's name is repeated.
+const LONGEST_METHOD: usize = 64;
 /// What a client is told about the server as a whole.
 const INSTRUCTIONS: &str = "DevOps tools behind a policy. Reads run and are recorded; what the policy refuses says which rule decided. \
      Secrets are replaced by [REDACTED:kind]; never write such a mark back. policy_whoami tells what you may do.";
@@ -120,6 +122,28 @@ impl ServerHandler for Door {
             cancel: context.ct.clone(),
         };
         answer(self.gateway.handle(raw).await).map(Into::into)
+    }
+
+    /// What rmcp does not know, or knows and cannot read. Its name is not repeated as it came: it may hold anything.
+    async fn on_custom_request(&self, request: CustomRequest, context: RequestContext<RoleServer>) -> Result<CustomResult, ErrorData> {
+        let Connection { caller, counted, .. } = self.connection(&context)?;
+        if taken(counted.as_ref()).is_none()
+            && let Err(refusal) = self.gateway.rates.count(caller.id())
+        {
+            let limited = rate_limited(refusal.message.clone(), refusal.retry_after_s());
+            self.gateway.refuse_at_door(caller, "", refusal).await;
+            return Err(limited);
+        }
+        if request.method == "tools/call" {
+            let message = "the params of `tools/call` are not those of the protocol: `name` is a string, `arguments` an object";
+            let tool = request.params.as_ref().and_then(|p| p.get("name")).and_then(serde_json::Value::as_str).unwrap_or_default();
+            self.gateway.refuse_at_door(caller, tool, Refusal::new(Code::InvalidArguments, message)).await;
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        self.gateway.metrics.malformed("mcp", "unknown_method");
+        let name: String = request.method.chars().take(LONGEST_METHOD).collect();
+        let name = self.gateway.scrubber.untrusted_text(&name).0;
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("`{name}` is not a method of this server"), None))
     }
 
     // What is not declared is refused; rmcp would answer an empty success.

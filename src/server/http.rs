@@ -11,16 +11,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
-use bytes::BytesMut;
-use http_body_util::BodyExt;
 use opsgate_tools::workspace::Workspace;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
+use super::body::{Bodies, Unread};
 use super::handler::{Connection, Door, RATE_LIMITED};
 use super::line::{Fault, MOST_LINE_BYTES};
 use super::sessions::Sessions;
@@ -28,12 +26,6 @@ use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::identity::{Caller, KeyStore};
 
-/// How long a body may take to come.
-const LONGEST_READ: Duration = Duration::from_secs(30);
-/// Bodies that are read at once: what a slow sender can hold is bounded by it.
-const READ_AT_ONCE: usize = 256;
-/// How much of a body that is too long is read to its end.
-const MOST_DROPPED_BYTES: usize = 16 * MOST_LINE_BYTES;
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// What the HTTP door needs.
@@ -49,7 +41,7 @@ pub struct HttpDoor {
 struct Entrance {
     door: HttpDoor,
     sessions: Sessions,
-    reading: Semaphore,
+    bodies: Bodies,
     manager: Arc<LocalSessionManager>,
 }
 
@@ -70,7 +62,7 @@ pub async fn serve_http(door: HttpDoor, address: SocketAddr) -> std::io::Result<
     let config = if address.ip().is_loopback() { config } else { config.disable_allowed_hosts() };
     let gateway = door.gateway.clone();
     let service = StreamableHttpService::new(move || Ok(Door::for_http(gateway.clone())), manager.clone(), config);
-    let entrance = Arc::new(Entrance { door, sessions: Sessions::default(), reading: Semaphore::new(READ_AT_ONCE), manager });
+    let entrance = Arc::new(Entrance { door, sessions: Sessions::default(), bodies: Bodies::default(), manager });
     let app = Router::new().route_service("/mcp", service).layer(axum::middleware::from_fn_with_state(entrance, enter));
     // Without this an SSE body waits 40 ms a message for Nagle.
     let listener = listener.tap_io(|stream| {
@@ -88,7 +80,6 @@ async fn enter(State(entrance): State<Arc<Entrance>>, ConnectInfo(peer): Connect
         Ok(caller) => caller,
         Err(refused) => return refused,
     };
-    let counted = entrance.door.gateway.rates.count(caller.id());
     let session = request.headers().get(&SESSION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     if let Some(session) = &session
         && !entrance.sessions.belongs(session, caller.id())
@@ -99,25 +90,33 @@ async fn enter(State(entrance): State<Arc<Entrance>>, ConnectInfo(peer): Connect
     }
     let closes = request.method() == Method::DELETE;
     let (mut parts, body) = request.into_parts();
-    let bytes = match entrance.read(body).await {
-        Ok(bytes) => bytes,
-        Err(refused) => return refused,
+    let (held, counted) = match entrance.door.gateway.rates.count(caller.id()) {
+        Ok(counted) => match entrance.bodies.read(caller.id(), body).await {
+            Ok(held) => (held, Some(counted)),
+            Err(why) => return entrance.unread(why),
+        },
+        Err(refusal) => {
+            let bytes = entrance.bodies.read_for_id(body).await;
+            // Giving up what runs must work most of all when too much was asked for.
+            if !is_cancellation(&bytes) {
+                return entrance.over_rate(&caller, refusal, &bytes).await;
+            }
+            match entrance.bodies.read(caller.id(), Body::from(bytes)).await {
+                Ok(held) => (held, None),
+                Err(why) => return entrance.unread(why),
+            }
+        }
     };
+    let bytes = &held.bytes;
     if !bytes.is_empty() && !says_json(&parts.headers) {
         return rpc_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, -32600, "send `Content-Type: application/json`");
     }
-    let counted = match counted {
-        Ok(counted) => Some(counted),
-        // Giving up what runs must work most of all when too much was asked for.
-        Err(_) if is_cancellation(&bytes) => None,
-        Err(refusal) => return entrance.over_rate(&caller, refusal, &bytes).await,
-    };
     let connection = Connection { counted: Some(Arc::new(Mutex::new(counted))), ..Connection::new(caller.clone(), entrance.door.workspace.clone()) };
     parts.extensions.insert(connection);
     let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;
     let opened = response.headers().get(&SESSION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     entrance.keep_sessions(&caller, session, closes, opened).await;
-    entrance.readable(response, &bytes)
+    entrance.readable(response, bytes)
 }
 
 fn says_json(headers: &HeaderMap) -> bool {
@@ -132,26 +131,6 @@ fn is_cancellation(body: &Bytes) -> bool {
 /// The message, if it is short enough to be read while a flood is refused.
 fn small(body: &Bytes) -> Option<Value> {
     (body.len() <= 16 * 1024).then(|| serde_json::from_slice(body).ok()).flatten()
-}
-
-/// The body, if it keeps the bound. The rest of one that does not is read and dropped up to a bound of its own, so that
-/// the client gets to read why.
-async fn whole(mut body: Body) -> Option<Bytes> {
-    let mut bytes = BytesMut::new();
-    let mut dropped = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.ok()?.into_data() else { continue };
-        if dropped == 0 && bytes.len() + data.len() <= MOST_LINE_BYTES {
-            bytes.extend_from_slice(&data);
-        } else {
-            bytes = BytesMut::new();
-            dropped += data.len();
-            if dropped > MOST_DROPPED_BYTES {
-                return None;
-            }
-        }
-    }
-    (dropped == 0).then(|| bytes.freeze())
 }
 
 impl Entrance {
@@ -178,16 +157,17 @@ impl Entrance {
         Err(response)
     }
 
-    /// The body: bounded in length, in time, and in how many are read at once.
-    async fn read(&self, body: Body) -> Result<Bytes, Response> {
-        let slow = || rpc_error(StatusCode::REQUEST_TIMEOUT, Value::Null, -32600, "the message did not come in time");
-        let Ok(Ok(_place)) = tokio::time::timeout(LONGEST_READ, self.reading.acquire()).await else { return Err(slow()) };
-        match tokio::time::timeout(LONGEST_READ, whole(body)).await {
-            Err(_) => Err(slow()),
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => {
+    fn unread(&self, why: Unread) -> Response {
+        let slow = "the message did not come whole in time";
+        match why {
+            Unread::TooLong => {
                 self.door.gateway.metrics.malformed("http", Fault::TooLong.name());
-                Err((StatusCode::PAYLOAD_TOO_LARGE, axum::Json(Fault::TooLong.error(Value::Null))).into_response())
+                (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(Fault::TooLong.error(Value::Null))).into_response()
+            }
+            Unread::TooSlow | Unread::Broken => rpc_error(StatusCode::REQUEST_TIMEOUT, Value::Null, -32600, slow),
+            Unread::NoRoom => {
+                let refusal = Refusal::new(Code::Busy, "too many long messages of this caller at once");
+                too_many(&refusal.retry_after(Duration::from_secs(1)), Value::Null)
             }
         }
     }
@@ -247,7 +227,7 @@ fn rpc_error(status: StatusCode, id: Value, code: i32, message: &str) -> Respons
 
 fn too_many(refusal: &Refusal, id: Value) -> Response {
     let wait = refusal.retry_after_s().unwrap_or(1);
-    let data = json!({ "code": Code::RateLimited, "retry_after_s": wait });
+    let data = json!({ "code": refusal.code, "retry_after_s": wait });
     let body = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": RATE_LIMITED, "message": refusal.message, "data": data } });
     (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(wait))], axum::Json(body)).into_response()
 }

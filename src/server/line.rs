@@ -162,10 +162,17 @@ impl<R: AsyncRead + Unpin + Send + 'static> Transport<RoleServer> for LineTransp
     }
 }
 
+/// A message whose values are not looked into.
+#[derive(serde::Deserialize)]
+struct Skimmed {
+    id: Value,
+}
+
 /// What can be wrong with a message before it is MCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     TooLong,
+    TooDeep,
     NotJson,
     Batch,
     NotARequest,
@@ -176,7 +183,11 @@ impl Fault {
     /// The fault of bytes that are not an MCP message, and the id they name.
     pub(super) fn of(bytes: &[u8]) -> (Self, Value) {
         match serde_json::from_slice::<Value>(bytes) {
-            Err(_) => (Self::NotJson, Value::Null),
+            // Skimming has no bound on depth: a message that only nests too deep is answered under its own id.
+            Err(_) => match serde_json::from_slice::<Skimmed>(bytes) {
+                Ok(Skimmed { id }) if id.is_string() || id.is_number() => (Self::TooDeep, id),
+                _ => (Self::NotJson, Value::Null),
+            },
             Ok(Value::Array(_)) => (Self::Batch, Value::Null),
             Ok(Value::Object(object)) => match object.get("id") {
                 Some(id) if id.is_string() || id.is_number() => (Self::NotARequest, id.clone()),
@@ -191,6 +202,7 @@ impl Fault {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::TooLong => "too_long",
+            Self::TooDeep => "too_deep",
             Self::NotJson => "not_json",
             Self::Batch => "batch",
             Self::NotARequest => "not_a_request",
@@ -202,7 +214,8 @@ impl Fault {
     pub(super) fn error(self, id: Value) -> Value {
         let (code, message) = match self {
             Self::TooLong => (-32600, format!("the message is longer than {MOST_LINE_BYTES} bytes; send less")),
-            Self::NotJson => (-32700, "the message is not JSON, or nests too deep; send one JSON-RPC object a message".into()),
+            Self::TooDeep => (-32600, "the message nests too deep; 128 levels are read".into()),
+            Self::NotJson => (-32700, "the message is not JSON; send one JSON-RPC object a message".into()),
             Self::Batch => (-32600, "batches are not taken; send one JSON-RPC object a message".into()),
             Self::NotARequest | Self::UnknownNotification => (-32600, "the message is not a JSON-RPC 2.0 request of MCP".into()),
         };
@@ -262,9 +275,11 @@ mod tests {
     #[test]
     fn each_fault_is_told_apart() {
         let deep = "[".repeat(10_000);
+        let deep_request = format!("{{\"id\":9,\"params\":{deep}{}}}", "]".repeat(10_000));
         for (bytes, fault, id) in [
             ("{", Fault::NotJson, Value::Null),
             (deep.as_str(), Fault::NotJson, Value::Null),
+            (deep_request.as_str(), Fault::TooDeep, 9.into()),
             ("[{}]", Fault::Batch, Value::Null),
             ("3", Fault::NotARequest, Value::Null),
             (r#"{"id":7}"#, Fault::NotARequest, 7.into()),
