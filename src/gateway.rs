@@ -111,7 +111,7 @@ impl Gateway {
             policy,
             registry,
             log,
-            scrubber: Arc::new(Scrubber::new(vec![digest_key])),
+            scrubber: Arc::new(Scrubber::new(home.own_secrets())),
             flood: Flood::default(),
             metrics: Arc::new(Metrics::new()?),
             digest_key: mac,

@@ -1,9 +1,11 @@
 //! The few file operations that durability rests on, behind a trait so that tests can make each of them fail.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 /// Opens files for appending and makes folder entries durable.
 pub trait Files: Send + Sync {
@@ -47,6 +49,23 @@ pub trait Handle: Send + Sync {
     fn truncate(&self, len: u64) -> io::Result<()>;
 }
 
+/// Neither follows a symbolic link in the last name nor waits for the other end of a FIFO.
+pub(crate) fn no_follow() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// Opens a regular file for reading. Whoever can write a log's folder must not make its reader hang on a FIFO, or read a device or
+/// another file through a link.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file, but a link, a FIFO, a device or a folder");
+    // Looked at before too, since opening a device can have effects; and after, since it may have been swapped in between.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(irregular());
+    }
+    let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
+}
+
 /// Writes all of `bytes`, over short writes and interruptions.
 pub(crate) fn write_all(file: &dyn Handle, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
@@ -66,7 +85,7 @@ pub struct RealFiles;
 
 impl Files for RealFiles {
     fn append(&self, path: &Path) -> io::Result<Box<dyn Handle>> {
-        Ok(Box::new(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?))
+        Ok(Box::new(OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(no_follow()).open(path)?))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The writer's face: what the gateway calls.
 
 mod flusher;
+mod high_water;
 pub(crate) mod open;
 mod seal;
 mod state;
@@ -29,6 +30,9 @@ pub struct Options {
     pub dir: PathBuf,
     /// The mark that seals the log; its existence is what counts.
     pub sealed: PathBuf,
+    /// The high-water mark: the newest signed checkpoint, kept outside of the log's folder, so that a log whose end was cut off is not
+    /// opened. Written after each checkpoint; no log needs it to be there.
+    pub high_water: PathBuf,
     /// The log's name: 1 to 128 of `A-Z a-z 0-9 . _ / : @ ~ -`. It stays the same for the log's life.
     pub origin: String,
     /// Signs checkpoints.
@@ -38,10 +42,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options on the real file system.
+    /// Options on the real file system, with the high-water mark as `head` beside the seal's mark.
     #[must_use]
     pub fn new(dir: PathBuf, sealed: PathBuf, origin: String, key: SigningKey) -> Self {
-        Self { dir, sealed, origin, key, files: Arc::new(RealFiles) }
+        let high_water = sealed.with_file_name("head");
+        Self { dir, sealed, high_water, origin, key, files: Arc::new(RealFiles) }
     }
 }
 

@@ -82,6 +82,12 @@ impl Note {
         })
     }
 
+    /// Reads a file that holds one note and nothing else.
+    pub(crate) fn from_file(text: &[u8]) -> Option<Self> {
+        let lines: Vec<Vec<u8>> = text.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        Self::parse(&lines.try_into().ok()?)
+    }
+
     /// Checks the signature under the log's public key (RFC 8032, strict).
     pub(crate) fn verify(&self, public: &[u8; 32]) -> Result<(), Unsigned> {
         if self.signer != self.checkpoint.origin || self.key_id != key_id(&self.signer, public) {
@@ -117,6 +123,11 @@ mod tests {
         let (key, checkpoint) = example();
         let note = Note::parse(&lines(&checkpoint.signed(&key))).unwrap();
         assert_eq!(note.checkpoint, checkpoint);
+        let text = checkpoint.signed(&key);
+        assert_eq!(Note::from_file(text.as_bytes()).unwrap().checkpoint, checkpoint);
+        for wrong in ["", "\n", text.trim_end(), &format!("{text}\n"), &format!("{text}{text}"), &format!("\n{text}")] {
+            assert!(Note::from_file(wrong.as_bytes()).is_none(), "{wrong:?}");
+        }
         assert_eq!(note.verify(&key.public()), Ok(()));
         assert_eq!(note.verify(&SigningKey::from_seed(&[8; 32]).public()), Err(Unsigned::OtherKey));
     }

@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 use crate::chain::{Chain, Open, Pairing};
 use crate::digest::Digest;
 use crate::entry::{self, MAX_LINE};
-use crate::files::{Files, write_all};
+use crate::files::{Files, open_regular, write_all};
 use crate::lines::{At, Line, Lines};
 use crate::log::open::{OpenError, other_key, tampered};
 use crate::merkle::Tree;
-use crate::note::{self, Note};
+use crate::note::{self, Checkpoint, Note};
 
 /// The one segment that this version writes.
 pub(crate) const SEGMENT: &str = "00000001.jsonl";
@@ -34,6 +34,8 @@ pub(crate) struct Scan {
     pub(crate) open: Vec<Open<()>>,
     /// The size of the last checkpoint.
     pub(crate) checkpointed: u64,
+    /// Entries that something signed covers: the last checkpoint, or the high-water mark where checkpoints were lost.
+    pub(crate) vouched: u64,
     /// Where the last whole checkpoint ends.
     pub(crate) checkpoints_end: u64,
 }
@@ -49,15 +51,23 @@ pub struct Quarantined {
     pub sha256: Digest,
 }
 
-/// Reads the log in `dir`, which may be empty.
-pub(crate) fn scan(dir: &Path, origin: &str, public: &[u8; 32]) -> Result<Scan, OpenError> {
+/// Reads the log in `dir`, which may be empty. `mark` is what was signed of it as far as is known from outside of `dir`.
+pub(crate) fn scan(dir: &Path, origin: &str, public: &[u8; 32], mark: Option<&Checkpoint>) -> Result<Scan, OpenError> {
     if dir.join("00000002.jsonl").exists() {
         return Err(OpenError::Io(io::Error::other("the log has a second segment, which a later version of opsgate wrote")));
     }
     let path = dir.join(SEGMENT);
     let mut checkpoints = Checkpoints::open(&dir.join(CHECKPOINTS))?;
-    let mut scan =
-        Scan { entries: 0, end: 0, last: Digest::new([0; 32]), tree: Tree::default(), open: Vec::new(), checkpointed: 0, checkpoints_end: 0 };
+    let mut scan = Scan {
+        entries: 0,
+        end: 0,
+        last: Digest::new([0; 32]),
+        tree: Tree::default(),
+        open: Vec::new(),
+        checkpointed: 0,
+        vouched: 0,
+        checkpoints_end: 0,
+    };
     let (mut chain, mut pairing) = (Chain::default(), Pairing::<()>::default());
     let mut stopped = (At { line: 1, offset: 0 }, "the file ends".to_owned());
     if let Some(file) = existing(&path)? {
@@ -87,6 +97,9 @@ pub(crate) fn scan(dir: &Path, origin: &str, public: &[u8; 32]) -> Result<Scan, 
             scan.end = at.offset + line.len() as u64 + 1;
             stopped = (At { line: at.line + 1, offset: scan.end }, "the file ends".to_owned());
             checkpoints.compare(&scan.tree, &path, at.line)?;
+            if mark.is_some_and(|mark| mark.size == scan.entries && mark.root != scan.tree.root()) {
+                return Err(tampered(&path, at.line, "the entries up to here do not have the root that was signed last"));
+            }
         }
     }
     match (&chain.origin, &chain.public) {
@@ -104,8 +117,14 @@ pub(crate) fn scan(dir: &Path, origin: &str, public: &[u8; 32]) -> Result<Scan, 
         return Err(tampered(&dir.join(CHECKPOINTS), 1, format!("the log has {} entries and no checkpoint", scan.entries)));
     }
     checkpoints.verify_last(origin, public)?;
+    let marked = mark.map_or(0, |mark| mark.size);
+    if marked > scan.entries {
+        let end = scan.entries.checked_sub(1).map_or_else(|| "has no entry".to_owned(), |last| format!("ends at entry {last}"));
+        return Err(tampered(&path, scan.entries + 1, format!("the log {end}, but {marked} entries were signed: its end is missing")));
+    }
     scan.open = pairing.into_open();
     scan.checkpointed = checkpoints.size;
+    scan.vouched = checkpoints.size.max(marked);
     scan.checkpoints_end = checkpoints.end;
     Ok(scan)
 }
@@ -151,9 +170,13 @@ fn quarantine_name(dir: &Path, name: &str, end: u64) -> io::Result<String> {
 }
 
 fn existing(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
+    match open_regular(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Err(io::Error::new(error.kind(), format!("`{name}`: {error}")))
+        }
         Err(error) => Err(error),
     }
 }

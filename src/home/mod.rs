@@ -189,6 +189,16 @@ impl Home {
     }
 }
 
+impl Home {
+    /// The home's own credentials that lie in files, so that they are removed from whatever leaves.
+    #[must_use]
+    pub fn own_secrets(&self) -> Vec<SecretString> {
+        let files = [self.signing_key(), self.local_key(), self.path.join("digest.key")];
+        let read = |file: PathBuf| std::fs::read_to_string(file).ok().map(zeroize::Zeroizing::new);
+        files.into_iter().filter_map(read).map(|text| SecretString::from(text.trim())).collect()
+    }
+}
+
 /// Writes a file only its owner can read: a temporary file of mode 0600, synced, then renamed into place.
 ///
 /// # Errors

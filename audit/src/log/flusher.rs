@@ -12,10 +12,13 @@ use crate::key::SigningKey;
 use crate::merkle::Tree;
 use crate::note::Checkpoint;
 
+use super::high_water;
 use super::state::{CHUNK, Room, Shared, Waiting, since};
 
 /// After a write, a checkpoint follows within this time.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Where nothing more comes, it follows this soon: what is not signed when the writer is killed cannot be told from a forgery.
+const IDLE: Duration = Duration::from_millis(200);
 /// An intent that nobody waits for (a read's) goes to disk after this long at the latest.
 const LINGER: Duration = Duration::from_millis(50);
 /// Buffers larger than this are given back.
@@ -26,11 +29,15 @@ const CHECKPOINT_ROOM: u64 = 64 * 1024;
 pub(super) struct Flusher {
     pub(super) shared: Arc<Shared>,
     pub(super) path: PathBuf,
+    /// Where the newest checkpoint is kept besides.
+    pub(super) high_water: PathBuf,
     pub(super) key: SigningKey,
     pub(super) tree: Tree,
     pub(super) checkpoints: Checkpoints,
     /// The buffer of the batch before, to be filled again.
     pub(super) spare: Waiting,
+    /// When the last batch was.
+    pub(super) committed: Instant,
 }
 
 /// The checkpoints' file.
@@ -77,12 +84,15 @@ impl Flusher {
     fn next(&self) -> Step {
         let mut state = self.shared.lock();
         loop {
-            let checkpoint = (self.checkpoints.size < self.tree.size()).then(|| CHECKPOINT_EVERY.saturating_sub(self.checkpoints.last.elapsed()));
+            let now = self.shared.mono_ns();
+            let linger = state.waiting.entries.first().map(|(_, appended)| LINGER.saturating_sub(since(now, *appended)));
+            let checkpoint = (self.checkpoints.size < self.tree.size()).then(|| {
+                let due = CHECKPOINT_EVERY.saturating_sub(self.checkpoints.last.elapsed());
+                if linger.is_none() { due.min(IDLE.saturating_sub(self.committed.elapsed())) } else { due }
+            });
             if checkpoint == Some(Duration::ZERO) {
                 return Step::Checkpoint;
             }
-            let now = self.shared.mono_ns();
-            let linger = state.waiting.entries.first().map(|(_, appended)| LINGER.saturating_sub(since(now, *appended)));
             if linger.is_some() && (state.wanted || state.closing || linger == Some(Duration::ZERO)) {
                 return Step::Commit;
             }
@@ -121,6 +131,7 @@ impl Flusher {
             batch.batch.end(Err(error.clone()));
             return Err(error);
         }
+        self.committed = Instant::now();
         self.account(&batch, start.elapsed());
         batch.batch.end(Ok(()));
         for (entry_hash, _) in &batch.entries {
@@ -176,13 +187,16 @@ impl Flusher {
         self.checkpoints.room.end += note.len() as u64;
         self.checkpoints.size = checkpoint.size;
         self.shared.lock().stats.checkpoints += 1;
+        // Only now: the mark must never cover more than a durable checkpoint does (test: the_high_water_mark_is_the_newest_checkpoint).
+        // One that cannot be written stays behind and vouches for less; that is no reason to stop.
+        let _ = high_water::write(&self.high_water, &note);
         Ok(())
     }
 
     /// The name still leads to the file that is written, which still ends where it should.
     fn same_file(&self) -> Result<(), AppendError> {
         let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
-        match (fs::metadata(&self.path).map(identity), self.shared.identity) {
+        match (fs::symlink_metadata(&self.path).map(identity), self.shared.identity) {
             (Ok(now), then) if now == then => Ok(()),
             (Ok(_), _) => Err(self.shared.break_down("checking that the log's file was not replaced", &std::io::ErrorKind::InvalidData.into())),
             (Err(error), _) => Err(self.shared.break_down("checking that the log's file is there", &error)),

@@ -14,11 +14,12 @@ use crate::canonical::{CanonicalJson, NotCanonical};
 use crate::digest::hex;
 use crate::entry::{Kind, genesis_data, genesis_hash, is_origin};
 use crate::error::AppendError;
+use crate::files::no_follow;
 use crate::recover::{self, Quarantined, Scan};
 
 use super::flusher::{Checkpoints, Flusher};
 use super::state::{MAX_BATCH, Room, Shared, State, Waiting};
-use super::{Options, indeterminate, seal};
+use super::{Options, high_water, indeterminate, seal};
 
 /// The file that holds the exclusive lock. It is never renamed, removed or written.
 const LOCK: &str = "lock";
@@ -131,26 +132,33 @@ fn open_with(options: &Options, unsealing: Option<Option<&str>>) -> Result<(Flus
         return Err(OpenError::Sealed { why });
     }
     let public = options.key.public();
-    let mut scan = recover::scan(&options.dir, &options.origin, &public)?;
+    let mark = high_water::read(&options.high_water, &options.origin, &public)?;
+    let mut scan = recover::scan(&options.dir, &options.origin, &public, mark.as_ref())?;
     let quarantined = recover::quarantine(options.files.as_ref(), &options.dir, &scan, MAX_BATCH)?;
     let mut opened = Opened { created: scan.entries == 0, entries: scan.entries, quarantined, ..Opened::default() };
     let open_intents = std::mem::take(&mut scan.open);
     opened.dangling = open_intents.len() as u64;
     let clean = opened.quarantined.is_empty() && opened.dangling == 0 && scan.checkpointed == scan.entries;
-    let uncovered = scan.entries - scan.checkpointed;
+    let (uncovered, unsigned) = (scan.entries - scan.checkpointed, scan.vouched..scan.entries);
     let mut flusher = flusher(options, lock, scan)?;
     if opened.created {
         genesis(&flusher, &public)?;
     }
     if !opened.created && (!clean || unsealing.flatten().is_some()) {
         opened.recovered = true;
-        let data = json!({
+        let mut data = json!({
             "dangling": opened.dangling,
             "entries": opened.entries,
             "quarantined": opened.quarantined,
             "uncovered": uncovered,
             "unsealed": unsealing.flatten(),
         });
+        // INVARIANT: what nothing had signed is named before it is signed now: whether it is what the last run wrote, nobody can say
+        // (test: a_tail_that_was_forged_after_a_kill_is_announced).
+        if let (Some(data), Some(last)) = (data.as_object_mut(), unsigned.clone().last()) {
+            data.insert("unsigned_from".to_owned(), unsigned.start.into());
+            data.insert("unsigned_to".to_owned(), last.into());
+        }
         flusher.shared.append(Kind::Recovered, None, CanonicalJson::of(&data)?.as_ref())?;
     }
     for intent in open_intents {
@@ -173,7 +181,7 @@ fn take_lock(options: &Options) -> Result<File, OpenError> {
             options.files.sync_dir(parent)?;
         }
     }
-    let lock = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(options.dir.join(LOCK))?;
+    let lock = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(no_follow()).open(options.dir.join(LOCK))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked),
@@ -188,11 +196,12 @@ fn flusher(options: &Options, lock: File, scan: Scan) -> Result<Flusher, OpenErr
     let checkpoints = options.files.append(&options.dir.join(recover::CHECKPOINTS))?;
     // The names must last before anything is acknowledged that is in them.
     options.files.sync_dir(&options.dir)?;
-    let meta = fs::metadata(&path)?;
+    let meta = fs::symlink_metadata(&path)?;
     let state = State::new(scan.entries, scan.last, Room::new(scan.end), lock);
     let shared = Shared::new(&options.origin, file, (meta.dev(), meta.ino()), options.files.clone(), options.sealed.clone(), state);
     let checkpoints = Checkpoints { file: checkpoints, room: Room::new(scan.checkpoints_end), size: scan.checkpointed, last: Instant::now() };
-    Ok(Flusher { shared, path, key: options.key.clone(), tree: scan.tree, checkpoints, spare: Waiting::default() })
+    let (high_water, key) = (options.high_water.clone(), options.key.clone());
+    Ok(Flusher { shared, path, high_water, key, tree: scan.tree, checkpoints, spare: Waiting::default(), committed: Instant::now() })
 }
 
 /// The first entry: it names the key, and its `prev_hash` commits to name, key and nonce.
