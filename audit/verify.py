@@ -6,8 +6,9 @@ one's mistakes are not the other's. Findings have the same names, files, lines a
 
     python3 verify.py ~/.local/state/opsgate/audit
     python3 verify.py --receipts kept.jsonl --require-anchor ~/.local/state/opsgate/audit
+    python3 verify.py --head ~/.local/state/opsgate/head ~/.local/state/opsgate/audit
 
-Exit codes: 0 nothing found, 1 findings (or no anchor where one is required), 2 wrong usage or nothing to read.
+Exit codes: 0 nothing found, 1 something found (or no anchor where one is required), 2 wrong usage or nothing to read.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 import time
 
@@ -28,6 +30,8 @@ MAX_INTEGER = 1 << 53
 MAX_OPEN = 1 << 18
 KEPT = 1000
 SHOWN = 20
+SHOWN_RANGES = 3
+MAX_RECEIPT = 4096
 CALL_LIMIT = 15 * 60 * 1_000_000
 CHECKPOINT_LIMIT = 60 * 1_000_000
 
@@ -156,6 +160,20 @@ class Tree:
         for peak in reversed(self.peaks[:-1]):
             root = sha256(b"\1", peak, root)
         return root
+
+
+# --- files ---------------------------------------------------------------------------------------------------------------------------
+
+
+def open_regular(path):
+    """Opens a regular file, and nothing that could make a reader hang or read something else: no link, FIFO or device."""
+    regular = stat.S_ISREG(os.lstat(path).st_mode)
+    if regular:
+        file = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    raise Unusable(f"`{path}` cannot be read: it is not a regular file, but a link, a FIFO, a device or a folder")
 
 
 # --- lines ---------------------------------------------------------------------------------------------------------------------------
@@ -345,7 +363,7 @@ def unbase64(text):
 class Checkpoints:
     def __init__(self, path, report):
         self.report, self.count, self.size, self.before, self.diverged, self.fault = report, 0, 0, None, False, None
-        self.lines = read_lines(open(path, "rb"), MAX_NOTE_LINE) if path else None
+        self.lines = read_lines(open_regular(path), MAX_NOTE_LINE) if path else None
         self.next = None
         # The first read fixes how far the file is read.
         self.read()
@@ -394,10 +412,15 @@ class Checkpoints:
         return self.before is not None and self.before[0] == note.size and self.before[1] != note.root
 
     def check(self, at, note, log):
+        if self.before == (note.size, note.root):
+            self.report.found("checkpoint_repeat", "checkpoints", *at, f"a second checkpoint of the same {note.size} entries")
+            self.read()
+            return
         self.count += 1
         if log.origin is not None and note.origin != log.origin:
             self.report.found("checkpoint_origin", "checkpoints", *at, f"a checkpoint of the log `{note.origin}`")
-        elif log.public is not None and (fault := note.fault(log.public)):
+        elif log.public is not None and self.report.total < KEPT and (fault := note.fault(log.public)):
+            # Past a thousand findings signatures are not checked: whoever fills the file cannot keep its reader busy.
             self.report.found(fault[0], "checkpoints", *at, fault[1])
         if self.forks(note):
             self.report.found("checkpoint_fork", "checkpoints", *at, f"a second root for {note.size} entries")
@@ -407,6 +430,36 @@ class Checkpoints:
             self.before = (note.size, note.root)
         self.size = max(self.size, note.size)
         self.read()
+
+
+class Head:
+    """The high-water mark, which the gateway keeps outside of the log's folder."""
+
+    def __init__(self, path):
+        self.name, self.root = os.path.basename(path), None
+        with open_regular(path) as file:
+            lines = file.read(5 * MAX_NOTE_LINE).split(b"\n")
+        try:
+            if len(lines) != 6 or lines.pop():
+                raise ValueError
+            self.note = Note(lines)
+        except (ValueError, binascii.Error):
+            raise Unusable(f"`{path}` is not a high-water mark: one signed checkpoint, five lines") from None
+
+    def at_size(self, tree):
+        if tree.size == self.note.size:
+            self.root = tree.root()
+
+    def finish(self, log):
+        note, found = self.note, log.report.found
+        if log.origin is not None and note.origin != log.origin:
+            found("checkpoint_origin", self.name, 1, 0, f"a checkpoint of the log `{note.origin}`")
+        elif log.public is not None and (fault := note.fault(log.public)):
+            found(fault[0], self.name, 1, 0, fault[1])
+        elif note.size > log.tree.size:
+            found("truncated", *log.end, f"the high-water mark covers {note.size} entries, and {log.tree.size} are here: the log's end is missing")
+        elif self.root is not None and self.root != note.root:
+            found("checkpoint_root", self.name, 1, 0, "the log's first entries, as many as it covers, do not have the root that was signed")
 
 
 # --- the log -------------------------------------------------------------------------------------------------------------------------
@@ -425,8 +478,9 @@ class Report:
 class Log:
     """Follows the chain entry by entry."""
 
-    def __init__(self, report, checkpoints, receipts, key, partial, now):
+    def __init__(self, report, head, checkpoints, receipts, key, partial, now):
         self.report, self.checkpoints, self.receipts, self.key, self.partial, self.now = report, checkpoints, receipts, key, partial, now
+        self.head, self.unsigned = head, []
         self.origin = self.public = self.run = self.uncovered = None
         self.next, self.lost = None, False
         self.earlier_runs, self.open, self.tree = set(), {}, Tree()
@@ -436,7 +490,7 @@ class Log:
 
     def segment(self, path):
         name = os.path.basename(path)
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             for number, offset, kind, line in read_lines(file, MAX_LINE):
                 place = (name, number, offset)
                 self.end = place
@@ -485,6 +539,8 @@ class Log:
             if self.key is not None and self.public is not None and self.key != self.public:
                 found("key", f"the log's key is {self.public.hex()}")
         self.pair(entry, place, found, partial)
+        if entry.type == "log.recovered":
+            self.recovered(entry, found)
         for origin, entry_hash, line in self.receipts.pop(entry.seq, ()):
             if origin == entry.log and entry_hash == entry.computed:
                 self.anchored_to = max(self.anchored_to or 0, entry.seq)
@@ -496,6 +552,8 @@ class Log:
 
     def leaf(self, entry_hash):
         self.tree.push(entry_hash)
+        if self.head:
+            self.head.at_size(self.tree)
         if not self.partial and self.checkpoints.at_size(self.tree, self):
             self.uncovered = None
 
@@ -537,6 +595,20 @@ class Log:
         elif entry.type == "call.outcome" and self.open.pop(call, None) is None and not partial:
             found("outcome_without_intent", "an outcome of no open call: it has no intent, or has its outcome already")
 
+    def recovered(self, entry, found):
+        """Entries that nothing had signed when their writer ended: they stand right before the first entry of the next run."""
+        data = json.loads(entry.data)
+        first, last = data.get("unsigned_from"), data.get("unsigned_to")
+        if first is None and last is None:
+            return
+        if type(first) is not int or type(last) is not int or not 0 <= first <= last or last + 1 != entry.seq:
+            found("malformed", "`unsigned_from` and `unsigned_to` are not the entries right before this one")
+            return
+        # A tail that nothing had signed may itself hold an announcement, a true one or a forged one: what overlaps counts once.
+        while self.unsigned and self.unsigned[-1][1] >= first:
+            first = min(first, self.unsigned.pop()[0])
+        self.unsigned.append([first, last])
+
     def count(self, entry):
         self.entries += 1
         self.first_ts, self.last_ts = self.first_ts or entry.ts, entry.ts
@@ -555,6 +627,8 @@ class Log:
             if self.uncovered and self.checkpoints.count and beyond is None and self.now - self.uncovered[1] > CHECKPOINT_LIMIT:
                 found("uncovered", *self.uncovered[0], "no checkpoint covers this entry and those after it, and it is older than a minute: "
                       "the newest checkpoints are missing, or the gateway was killed and has not started since")
+            if self.head:
+                self.head.finish(self)
         still_open = 0
         for _, micros, run, place in sorted(self.open.values()):
             if run < len(self.earlier_runs):
@@ -571,6 +645,7 @@ class Log:
             "first_ts": self.first_ts, "last_ts": self.last_ts, "intents": self.intents, "refusals": self.refusals,
             "indeterminate": self.indeterminate, "open": still_open, "checkpoints": self.checkpoints.count,
             "checkpointed": min(self.checkpoints.size, self.tree.size), "anchored_to": self.anchored_to, "partial": self.partial,
+            "unsigned": min(sum(last - first + 1 for first, last in self.unsigned), (1 << 64) - 1), "unsigned_ranges": self.unsigned[:KEPT],
             "total_findings": self.report.total, "findings": self.report.findings,
         }
 
@@ -582,13 +657,13 @@ def find_files(paths, report):
     if any(os.path.isdir(path) for path in paths):
         raise Unusable("give one folder, or segment files in their order")
     checkpoints = os.path.join(os.path.dirname(paths[0]), "checkpoints")
-    return paths, checkpoints if os.path.exists(checkpoints) else None, False
+    return paths, checkpoints if os.path.lexists(checkpoints) else None, False
 
 
 def find_in_folder(folder, report):
     names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl") and name != ".jsonl")
     checkpoints = os.path.join(folder, "checkpoints")
-    checkpoints = checkpoints if os.path.exists(checkpoints) else None
+    checkpoints = checkpoints if os.path.lexists(checkpoints) else None
     if not names and not checkpoints:
         raise Unusable(f"there is no audit log in `{folder}`: it has neither `*.jsonl` nor `checkpoints`")
     segments, expected = [], 1
@@ -608,26 +683,61 @@ def find_in_folder(folder, report):
 def read_receipts(path):
     receipts = {}
     with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip(b"\n"):
+        number = 0
+        while line := file.readline(MAX_RECEIPT + 1):
+            number += 1
+            if line == b"\n":
                 continue
             try:
-                receipt = json.loads(line)
-                entry_hash = receipt["entry_hash"]
-                if not re.match(r"[0-9a-f]{64}\Z", entry_hash) or not isinstance(receipt["origin"], str) or type(receipt["seq"]) is not int:
-                    raise ValueError
-                receipts.setdefault(receipt["seq"], []).append((receipt["origin"], bytes.fromhex(entry_hash), number))
-            except (ValueError, KeyError, TypeError):
-                raise Unusable(f"`{path}`, line {number}: this is not a receipt") from None
+                origin, seq, entry_hash = parse_receipt(line)
+            except (ValueError, RecursionError):
+                raise Unusable(
+                    f'`{path}`, line {number}: this is not a receipt; one is {{"origin":…,"seq":…,"entry_hash":…}}'
+                ) from None
+            receipts.setdefault(seq, []).append((origin, entry_hash, number))
     return receipts
 
 
-def verify(paths, receipts=None, key=None, now=None):
+def parse_receipt(line):
+    """Strictly an object of the three members, so that no two readers can read one receipt differently."""
+    if len(line) > MAX_RECEIPT:
+        raise ValueError
+    # As text: from bytes, `json` would take a byte order mark and UTF-16 as well.
+    value = json.loads(line.decode(), object_pairs_hook=receipt_members, parse_int=receipt_integer, parse_float=not_in_a_receipt,
+                       parse_constant=not_in_a_receipt)
+    if not isinstance(value, dict):
+        raise ValueError
+    origin, seq, entry_hash = value["origin"], value["seq"], value["entry_hash"]
+    if type(seq) is not int or not isinstance(origin, str) or not isinstance(entry_hash, str) or not re.match(r"[0-9a-f]{64}\Z", entry_hash):
+        raise ValueError
+    origin.encode()  # a lone surrogate is no text
+    return origin, seq, bytes.fromhex(entry_hash)
+
+
+def receipt_members(pairs):
+    if sorted(key for key, _ in pairs) != ["entry_hash", "origin", "seq"]:
+        raise ValueError
+    return dict(pairs)
+
+
+def receipt_integer(text):
+    if text.startswith("-") or len(text) > 20 or int(text) >= 1 << 64:
+        raise ValueError
+    return int(text)
+
+
+def not_in_a_receipt(_text):
+    raise ValueError
+
+
+def verify(paths, receipts=None, key=None, head=None, now=None):
     """Checks a log and returns the report as a dict."""
     report = Report()
     now = time.time_ns() // 1000 if now is None else now
     segments, checkpoints, whole = find_files(paths, report)
-    log = Log(report, Checkpoints(checkpoints, report), read_receipts(receipts) if receipts else {}, key, not whole, now)
+    # The mark before the checkpoints, and those before the entries: then neither covers more than what is read after it.
+    head = Head(head) if head else None
+    log = Log(report, head, Checkpoints(checkpoints, report), read_receipts(receipts) if receipts else {}, key, not whole, now)
     for segment in segments:
         log.segment(segment)
     return log.finish()
@@ -645,12 +755,22 @@ def show(result):
         print("checkpoints not checked: this does not begin with the log's genesis")
     else:
         print("checkpoints {checkpoints}, covering {checkpointed} of {entries} entries".format(**result))
+    if result["unsigned"]:
+        print("recovered   " + recovered(result))
     if result["total_findings"]:
         print(f"FAILED: {result['total_findings']} finding{'' if result['total_findings'] == 1 else 's'}")
     elif result["anchored_to"] is not None:
         print(f"OK, ANCHORED up to entry {result['anchored_to']} by receipts")
     else:
-        print("VALID, but UNANCHORED: whoever holds the signing key could have rewritten all of it; give --receipts that a client kept")
+        print("VALID, but UNANCHORED: its end may be missing, and whoever holds the signing key could have rewritten all of it; "
+              "give --receipts that a client kept")
+
+
+def recovered(result):
+    ranges = [str(first) if first == last else f"{first}\u2013{last}" for first, last in result["unsigned_ranges"]]
+    ranges = ", ".join(ranges[:SHOWN_RANGES] + ["…"] * (len(ranges) > SHOWN_RANGES))
+    noun, verb, them = ("entry", "was", "it") if result["unsigned"] == 1 else ("entries", "were", "them")
+    return f"{result['unsigned']} {noun} ({ranges}) {verb} not yet signed when the writer ended; only receipts vouch for {them}"
 
 
 def public_key(text):
@@ -663,14 +783,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="+", metavar="PATH", help="the log's folder, or segment files in their order")
     parser.add_argument("--receipts", metavar="FILE", help="receipts that a client kept, as JSON lines")
+    parser.add_argument("--head", metavar="FILE", help="the high-water mark that the gateway keeps beside the log's folder")
     parser.add_argument("--key", type=public_key, metavar="HEX", help="the public key that the log must have")
     parser.add_argument("--require-anchor", action="store_true", help="fail where nothing outside of the log vouches for it")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     arguments = parser.parse_args()
     try:
-        result = verify(arguments.paths, arguments.receipts, arguments.key)
-    except (Unusable, OSError) as error:
+        result = verify(arguments.paths, arguments.receipts, arguments.key, arguments.head)
+    except Unusable as error:
         print(f"verify.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        what = f"`{error.filename}` cannot be read" if error.filename else "the log cannot be read"
+        print(f"verify.py: {what}: {error.strerror or error}", file=sys.stderr)
         return 2
     if arguments.json:
         print(json.dumps(result, ensure_ascii=False))

@@ -261,7 +261,7 @@ fn flipped(name: &'static str, codes: &'static [&'static str], line: usize, befo
 }
 
 pub fn vectors() -> Vec<Vector> {
-    [good(), changed(), rewritten(), checkpoints(), shapes(), pairs()].into_iter().flatten().collect()
+    [good(), changed(), rewritten(), checkpoints(), heads(), recovered(), shapes(), pairs()].into_iter().flatten().collect()
 }
 
 fn good() -> Vec<Vector> {
@@ -395,9 +395,62 @@ fn checkpoints() -> Vec<Vector> {
         edited("checkpoint-signature-stripped", &["checkpoint_format", "uncovered"], |log| {
             log.notes[3] = log.notes[3].split_inclusive('\n').take(3).collect();
         }),
+        edited("checkpoint-repeat", &["checkpoint_repeat"], |log| log.notes.insert(2, log.notes[1].clone())),
+        edited("checkpoint-repeat-unsigned", &["checkpoint_repeat"], |log| {
+            let (text, _) = log.notes[3].split_once("\n\n").unwrap();
+            let forged = format!("{text}\n\n{}", log.notes[2].split_once("\n\n").unwrap().1);
+            log.notes.extend([forged.clone(), forged]);
+        }),
         edited("checkpoint-torn", &["checkpoint_format", "uncovered"], |log| log.notes[3].truncate(60)),
         edited("checkpoint-garbage", &["checkpoint_format", "uncovered"], |log| log.notes[1] = "a\nb\nc\nd\ne\n".to_owned()),
         edited("checkpoint-long-line", &["checkpoint_format", "uncovered"], |log| log.notes[1] = "x".repeat(2000) + "\n"),
+    ]
+}
+
+/// Attacks 8, 13 without any key: cut back to an older checkpoint, which only something outside of the folder can tell.
+fn heads() -> Vec<Vector> {
+    let honest = base();
+    let head = |name, codes, log: &Log, note: &str| {
+        let mut files = log.files();
+        files.push(("head", note.into()));
+        Vector { name, codes, options: "--head {}/head".into(), files }
+    };
+    let newest = honest.notes[3].as_str();
+    let cut = Log { lines: honest.lines[..7].to_vec(), notes: honest.notes[..3].to_vec(), ..honest.clone() };
+    let (text, _) = newest.split_once("\n\n").unwrap();
+    let forged = format!("{text}\n\n{}", honest.notes[2].split_once("\n\n").unwrap().1);
+    let softened = honest.rewritten(4, "no rule allows it", "no rule allowed it").resigned(&honest.key);
+    vec![
+        head("good-head", &[], &honest, newest),
+        head("good-head-older", &[], &honest, &honest.notes[1]),
+        vector("cut-back-without-head", &[], &cut),
+        head("cut-back", &["truncated"], &cut, newest),
+        head("head-other-root", &["checkpoint_root"], &softened, newest),
+        head("head-other-key", &["checkpoint_key"], &honest, &note(ORIGIN, 20, &named("another root"), &key("attacker"))),
+        head("head-other-log", &["checkpoint_origin"], &honest, &note("opsgate/other", 20, &named("another root"), &honest.key)),
+        head("head-signature-forged", &["checkpoint_signature"], &honest, &forged),
+    ]
+}
+
+/// Entries that nothing had signed when their writer was killed.
+fn recovered() -> Vec<Vector> {
+    let restarted = |log: Log, data: &str| log.restarted().entry("log.recovered", None, data);
+    let killed = || base().call(5, "ok").entry("policy.loaded", None, "{}");
+    let once = restarted(killed(), r#"{"unsigned_from":10,"unsigned_to":12}"#);
+    vec![
+        vector("good-recovered", &[], &once.clone().signed()),
+        vector("good-recovered-twice", &[], &restarted(once.clone().signed().call(6, "ok"), r#"{"unsigned_from":14,"unsigned_to":15}"#).signed()),
+        // The first start was killed before it could sign what it announced, or the announcement is a forged one.
+        vector("good-recovered-again", &[], &restarted(once.clone(), r#"{"unsigned_from":10,"unsigned_to":13}"#).signed()),
+        vector("good-recovered-forged", &[], &{
+            let forged = restarted(restarted(killed(), r#"{"unsigned_from":1,"unsigned_to":12}"#), r#"{"unsigned_from":13,"unsigned_to":13}"#);
+            restarted(forged, r#"{"unsigned_from":10,"unsigned_to":14}"#).signed()
+        }),
+        vector("recovered-elsewhere", &["malformed"], &restarted(killed(), r#"{"unsigned_from":10,"unsigned_to":11}"#).signed()),
+        vector("recovered-backwards", &["malformed"], &restarted(killed(), r#"{"unsigned_from":13,"unsigned_to":12}"#).signed()),
+        vector("recovered-half", &["malformed"], &restarted(killed(), r#"{"unsigned_to":12}"#).signed()),
+        vector("recovered-no-number", &["malformed"], &restarted(killed(), r#"{"unsigned_from":true,"unsigned_to":12}"#).signed()),
+        vector("recovered-negative", &["malformed"], &restarted(killed(), r#"{"unsigned_from":-1,"unsigned_to":12}"#).signed()),
     ]
 }
 

@@ -62,6 +62,8 @@ pub enum Code {
     CheckpointFork,
     /// A checkpoint is smaller than the one before it.
     CheckpointOrder,
+    /// A checkpoint says what the one before it says. The writer never does that.
+    CheckpointRepeat,
     /// The entries do not have the root that was signed.
     CheckpointRoot,
     /// A signed checkpoint or a receipt covers entries that are not there.
@@ -106,6 +108,7 @@ impl Code {
             Self::CheckpointSignature => "checkpoint_signature",
             Self::CheckpointFork => "checkpoint_fork",
             Self::CheckpointOrder => "checkpoint_order",
+            Self::CheckpointRepeat => "checkpoint_repeat",
             Self::CheckpointRoot => "checkpoint_root",
             Self::Truncated => "truncated",
             Self::Uncovered => "uncovered",

@@ -1,8 +1,10 @@
 //! The validator: reads a log as a stranger would, streaming, in bounded memory.
 
 mod checkpoints;
+mod head;
 mod input;
 mod receipts;
+mod recovered;
 mod report;
 
 use std::fs::File;
@@ -12,12 +14,15 @@ use std::path::{Path, PathBuf};
 use crate::chain::{Chain, Open, Pairing};
 use crate::digest::Digest;
 use crate::entry::{self, Entry, MAX_LINE};
+use crate::files::open_regular;
 use crate::finding::Code;
 use crate::lines::{At, Line, Lines};
 use crate::merkle::Tree;
 
 use checkpoints::Checkpoints;
+use head::Head;
 use receipts::Receipts;
+use recovered::Recovered;
 
 pub use report::{Finding, Report};
 
@@ -33,6 +38,9 @@ pub struct Check {
     pub paths: Vec<PathBuf>,
     /// Receipts that clients kept: JSON lines with `origin`, `seq`, `entry_hash`. The one anchor outside of the log.
     pub receipts: Option<PathBuf>,
+    /// The high-water mark that the gateway keeps outside of the log's folder, `head` in its home. No anchor, since the gateway could write
+    /// it anew; but where it covers more than is here, the log's end is missing.
+    pub head: Option<PathBuf>,
     /// The public key that the log must have.
     pub key: Option<[u8; 32]>,
 }
@@ -60,6 +68,9 @@ pub enum CheckError {
         /// The line.
         line: u64,
     },
+    /// The high-water mark is none.
+    #[error("`{}` is not a high-water mark: one signed checkpoint, five lines", .0.display())]
+    Head(PathBuf),
     /// Only one folder, or files.
     #[error("give one folder, or segment files in their order")]
     Paths,
@@ -78,6 +89,8 @@ struct Place {
 /// [`CheckError`] where there is nothing to check or it cannot be read. What is wrong with a log is in the report.
 pub fn verify(check: &Check) -> Result<Report, CheckError> {
     let input = input::find(&check.paths)?;
+    // Before the checkpoints, and those before the entries: then neither covers more than what is read after it.
+    let head = check.head.as_deref().map(Head::read).transpose()?;
     let checkpoints = Checkpoints::open(input.checkpoints.as_deref())?;
     let receipts = check.receipts.as_deref().map(Receipts::read).transpose()?.unwrap_or_default();
     let mut verifier = Verifier {
@@ -88,6 +101,8 @@ pub fn verify(check: &Check) -> Result<Report, CheckError> {
         tree: Tree::default(),
         checkpoints,
         receipts,
+        head,
+        recovered: Recovered::default(),
         key: check.key,
         uncovered: None,
         end: Place { file: 0, at: At { line: 1, offset: 0 } },
@@ -103,7 +118,7 @@ pub fn verify(check: &Check) -> Result<Report, CheckError> {
 
 /// The lines that a file has now: a log may be written while it is checked.
 fn lines(path: &Path, limit: usize) -> Result<Lines<File>, CheckError> {
-    let open = || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let open = || open_regular(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (length, file) = open().map_err(|error| CheckError::Read { path: path.to_owned(), error })?;
     Ok(Lines::new(file, limit).until(length))
 }
@@ -116,6 +131,8 @@ struct Verifier {
     tree: Tree,
     checkpoints: Checkpoints,
     receipts: Receipts,
+    head: Option<Head>,
+    recovered: Recovered,
     key: Option<[u8; 32]>,
     /// The first entry after the last checkpoint.
     uncovered: Option<(Place, u64)>,
@@ -172,6 +189,7 @@ impl Verifier {
                 report.found_in(code, place.file, place.at, what);
             }
         });
+        self.recovered.entry(entry, &mut |what| report.found_in(Code::Malformed, place.file, place.at, what));
         self.receipts.entry(entry, &mut |what| report.found_in(Code::Receipt, place.file, place.at, what));
         report.count(entry);
         self.uncovered.get_or_insert((place.clone(), entry.micros));
@@ -180,6 +198,9 @@ impl Verifier {
 
     fn leaf(&mut self, entry_hash: &Digest) -> Result<(), CheckError> {
         self.tree.push(entry_hash);
+        if let Some(head) = &mut self.head {
+            head.at_size(&self.tree);
+        }
         if !self.chain.partial && self.checkpoints.at_size(&self.tree, &self.chain, &mut self.report)? {
             self.uncovered = None;
         }
@@ -210,7 +231,11 @@ impl Verifier {
                 let what = "no checkpoint covers this entry and those after it, and it is older than a minute: the newest checkpoints are missing, or the gateway was killed and has not started since";
                 report.found_in(Code::Uncovered, place.file, place.at, what.to_owned());
             }
+            if let Some(head) = &self.head {
+                head.finish(&self.chain, self.tree.size(), &self.end, report);
+            }
         }
+        self.recovered.finish(report);
         report.checkpoints = self.checkpoints.count;
         report.checkpointed = self.checkpoints.size.min(self.tree.size());
         let run = self.chain.run();

@@ -15,7 +15,7 @@ use support::{EIO, Home, NoSync, Op, args, call, data, faulty};
 fn killed() -> (Home, usize) {
     let home = Home::on(Arc::new(NoSync));
     let (log, _) = home.open();
-    let signed = fs::read(home.checkpoints()).unwrap();
+    let (signed, head) = (fs::read(home.checkpoints()).unwrap(), fs::read(home.head()).unwrap());
     let covered = fs::read(home.segment()).unwrap().len();
     let (_, pending) = log.intent(&call(), args(), data("repo_read")).unwrap();
     let _ = pending.outcome(Outcome::Ok, data("repo_read")).unwrap();
@@ -24,6 +24,7 @@ fn killed() -> (Home, usize) {
     std::mem::forget(open);
     drop(log);
     fs::write(home.checkpoints(), signed).unwrap();
+    fs::write(home.head(), head).unwrap();
     (home, covered)
 }
 
@@ -37,6 +38,7 @@ fn names(home: &Home) -> Vec<String> {
 fn a_tail_torn_at_any_offset_is_put_aside_and_the_log_goes_on() {
     let (home, covered) = killed();
     let (segment, checkpoints) = (fs::read(home.segment()).unwrap(), fs::read(home.checkpoints()).unwrap());
+    let head = fs::read(home.head()).unwrap();
     let last = segment[..segment.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
     let near_a_line_end = |length: &usize| segment[length - 2..segment.len().min(length + 2)].contains(&b'\n');
     for length in (covered..=segment.len()).filter(|length| *length >= last || length % 17 == 0 || near_a_line_end(length)) {
@@ -45,6 +47,7 @@ fn a_tail_torn_at_any_offset_is_put_aside_and_the_log_goes_on() {
         }
         fs::write(home.segment(), &segment[..length]).unwrap();
         fs::write(home.checkpoints(), &checkpoints).unwrap();
+        fs::write(home.head(), &head).unwrap();
         let whole = segment[..length].iter().filter(|byte| **byte == b'\n').count();
         let end = segment[..length].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let (log, opened) = home.open();
@@ -69,8 +72,9 @@ fn a_torn_checkpoint_is_put_aside() {
     drop(log);
     let checkpoints = fs::read(home.checkpoints()).unwrap();
     let whole: usize = checkpoints.split_inclusive(|byte| *byte == b'\n').take(5).map(<[u8]>::len).sum();
-    let segment = fs::read(home.segment()).unwrap();
+    let (segment, head) = (fs::read(home.segment()).unwrap(), fs::read(home.head()).unwrap());
     for length in whole..checkpoints.len() {
+        fs::write(home.head(), &head).unwrap();
         fs::write(home.segment(), &segment).unwrap();
         fs::write(home.checkpoints(), &checkpoints[..length]).unwrap();
         let (log, opened) = home.open();
@@ -152,6 +156,7 @@ fn a_start_that_died_before_its_first_checkpoint_begins_again() {
         let segment = fs::read(home.segment()).unwrap();
         fs::write(home.segment(), &segment[..keep]).unwrap();
         fs::remove_file(home.checkpoints()).unwrap();
+        fs::remove_file(home.head()).unwrap();
         let (log, opened) = home.open();
         assert!(opened.created && !opened.recovered, "{keep}");
         assert_eq!(opened.quarantined.len(), usize::from(keep > 0));

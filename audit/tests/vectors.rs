@@ -89,7 +89,8 @@ fn python_for_all(arguments: &[Vec<String>]) -> Vec<(i64, Value)> {
 fn rust_report(arguments: &[String]) -> Value {
     let option = |name: &str| arguments.iter().position(|argument| argument == name).map(|at| &arguments[at + 1]);
     let key = option("--key").map(|hex| *opsgate_audit::Digest::from_hex(hex.as_bytes()).unwrap().as_bytes());
-    let check = Check { paths: vec![arguments.last().unwrap().into()], receipts: option("--receipts").map(PathBuf::from), key };
+    let [receipts, head] = ["--receipts", "--head"].map(|name| option(name).map(PathBuf::from));
+    let check = Check { paths: vec![arguments.last().unwrap().into()], receipts, head, key };
     serde_json::to_value(verify(&check).unwrap()).unwrap()
 }
 
@@ -200,10 +201,157 @@ fn wrong_usage_exits_2_and_a_missing_anchor_1() {
         assert_eq!(command().output().unwrap().status.code(), Some(2));
         let output = command().arg(&good).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.contains("UNANCHORED") && !text.contains("OK"), "{text}");
+        let verdict = "VALID, but UNANCHORED: its end may be missing, and whoever holds the signing key could have rewritten all of it; \
+                       give --receipts that a client kept\n";
+        assert!(text.ends_with(&format!("\n{verdict}")), "{text}");
+        assert_eq!(run(command(), &good, "--head {}/no-such-file").0, 2);
+        assert_eq!(run(command(), &good, "--head {}/checkpoints").0, 2, "more than one note");
+        assert_eq!(run(command(), &good, "--head {}").0, 2, "a folder");
         let anchored = crate_dir().join("vectors/good-anchored");
         let output = command().arg("--receipts").arg(anchored.join("receipts")).arg(&anchored).output().unwrap();
         assert!(String::from_utf8(output.stdout).unwrap().contains("OK, ANCHORED up to entry 9"));
+    }
+}
+
+/// Standard output, and error output with neither a traceback nor the system's numbers.
+fn told(mut command: Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!error.contains("Traceback") && !error.contains("[Errno"), "{error}");
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap() + &error)
+}
+
+#[test]
+fn both_validators_say_which_entries_were_not_signed() {
+    for (vector, said) in [
+        ("good-recovered", "recovered   3 entries (10–12) were not yet signed when the writer ended; only receipts vouch for them\n"),
+        ("good-recovered-twice", "recovered   5 entries (10–12, 14–15) were not yet signed when the writer ended; only receipts vouch for them\n"),
+        ("good-recovered-again", "recovered   4 entries (10–13) were"),
+        ("good-recovered-forged", "recovered   14 entries (1–14) were"),
+    ] {
+        for mut command in [rust(), python()] {
+            command.arg(crate_dir().join("vectors").join(vector));
+            let (code, text) = told(command);
+            assert!(code == 0 && text.contains(said), "{vector}: {text}");
+        }
+    }
+    for mut command in [rust(), python()] {
+        command.arg(crate_dir().join("vectors/good"));
+        assert!(!told(command).1.contains("recovered"));
+    }
+}
+
+#[test]
+fn one_finding_is_one() {
+    for mut command in [rust(), python()] {
+        command.arg(crate_dir().join("vectors/clock-back"));
+        assert!(told(command).1.ends_with("FAILED: 1 finding\n"));
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_neither_hangs_nor_fools() {
+    let good = crate_dir().join("vectors/good");
+    for (name, make) in
+        [("00000001.jsonl", "fifo"), ("checkpoints", "fifo"), ("00000001.jsonl", "link"), ("checkpoints", "link"), ("checkpoints", "dangling")]
+            .into_iter()
+            .chain([("checkpoints", "device"), ("00000001.jsonl", "folder")])
+    {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["00000001.jsonl", "checkpoints"] {
+            fs::copy(good.join(file), folder.path().join(file)).unwrap();
+        }
+        let path = folder.path().join(name);
+        fs::remove_file(&path).unwrap();
+        match make {
+            "fifo" => {
+                rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0).unwrap()
+            }
+            "link" => std::os::unix::fs::symlink(good.join(name), &path).unwrap(),
+            "dangling" => std::os::unix::fs::symlink(good.join("nothing"), &path).unwrap(),
+            "device" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+            _ => fs::create_dir(&path).unwrap(),
+        }
+        for mut command in [rust(), python()] {
+            command.arg(folder.path());
+            let (code, text) = told(command);
+            assert!(code == 2 && text.contains("not a regular file") && text.contains(name), "{name} {make}: {text}");
+        }
+    }
+}
+
+#[test]
+fn both_validators_read_receipts_strictly() {
+    let good = crate_dir().join("vectors/good-anchored");
+    let receipt = fs::read_to_string(good.join("receipts")).unwrap().lines().next().unwrap().to_owned();
+    let with = |from: &str, to: &str| receipt.replacen(from, to, 1).into_bytes();
+    let utf16: Vec<u8> = receipt.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let accepted = [receipt.clone().into_bytes(), with("{", " { ").to_vec(), [receipt.as_bytes(), b"\r\n\n"].concat()];
+    let refused = [
+        with("{", "\u{feff}{"),
+        utf16,
+        with("}", r#","seq":3}"#),
+        with("}", r#","\u0073eq":3}"#),
+        with("}", r#","more":NaN}"#),
+        with("}", r#","more":1e999}"#),
+        with("}", r#","more":"x"}"#),
+        with(r#""seq":3"#, r#""seq":NaN"#),
+        with(r#""seq":3"#, r#""seq":1e999"#),
+        with(r#""seq":3"#, r#""seq":3.0"#),
+        with(r#""seq":3"#, r#""seq":-0"#),
+        with(r#""seq":3"#, r#""seq":03"#),
+        with(r#""seq":3"#, r#""seq":"3""#),
+        with(r#""seq":3"#, r#""seq":true"#),
+        with(r#""seq":3"#, r#""seq":18446744073709551616"#),
+        with(r#""seq":3"#, &format!(r#""seq":{}"#, "9".repeat(3500))),
+        with(r#""seq":3"#, &format!(r#""seq":{}"#, "[".repeat(3500))),
+        with(r#""seq":3"#, &format!(r#""seq":{}3{}"#, r#"{"a":"#.repeat(600), "}".repeat(600))),
+        with("opsgate", "\\ud800opsgate"),
+        with("opsgate", "\u{1}opsgate"),
+        receipt.replacen("opsgate", "?", 1).into_bytes().iter().map(|byte| if *byte == b'?' { 0xff } else { *byte }).collect(),
+        with("}", "}{}"),
+        with("{", &format!("{{{}", " ".repeat(4096))),
+        format!(
+            "[{}]",
+            receipt.split(['{', '}']).nth(1).unwrap().split(',').map(|part| part.split_once(':').unwrap().1).collect::<Vec<_>>().join(",")
+        )
+        .into(),
+        b"[]".to_vec(),
+        b"   ".to_vec(),
+    ];
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let check = |line: &[u8], expected: i32| {
+        fs::write(file.path(), line).unwrap();
+        for mut command in [rust(), python()] {
+            command.arg("--receipts").arg(file.path()).arg(&good);
+            let (code, text) = told(command);
+            assert_eq!(code, expected, "{}: {text}", String::from_utf8_lossy(line));
+            assert_eq!(code == 2, text.contains("line 1: this is not a receipt"), "{text}");
+        }
+    };
+    accepted.iter().for_each(|line| check(line, 0));
+    refused.iter().for_each(|line| check(line, 2));
+    for mut command in [rust(), python()] {
+        command.arg("--receipts").arg(good.join("nothing")).arg(&good);
+        let (code, text) = told(command);
+        assert!(code == 2 && text.contains("nothing` cannot be read: No such file or directory"), "{text}");
+    }
+}
+
+/// A file full of checkpoints that no key is needed for: each is told or counted, none is looked at for long.
+#[test]
+fn a_flood_of_checkpoints_costs_little() {
+    let good = crate_dir().join("vectors/good");
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(good.join("00000001.jsonl"), folder.path().join("00000001.jsonl")).unwrap();
+    let notes = fs::read_to_string(good.join("checkpoints")).unwrap();
+    let newest: String = notes.split_inclusive('\n').skip(15).collect();
+    for (flood, findings) in [(newest.clone(), 20_000), (newest.replacen("\n10\n", "\n11\n", 1), 20_001)] {
+        fs::write(folder.path().join("checkpoints"), notes.clone() + &flood.repeat(20_000)).unwrap();
+        let reports = [rust(), python()].map(|command| run(command, folder.path(), "").1);
+        assert_eq!(comparable(&reports[0]), comparable(&reports[1]));
+        assert_eq!(reports[0]["total_findings"], findings);
+        assert!(reports[0]["checkpoints"].as_u64().unwrap() <= 5, "a repeat is no other checkpoint");
     }
 }
 

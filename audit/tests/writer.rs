@@ -59,6 +59,31 @@ async fn durable_means_synced() {
 }
 
 #[tokio::test]
+async fn a_synced_intent_is_on_disk_and_keeps_its_receipt() {
+    let (faults, home) = faulty();
+    let (log, _) = home.open();
+    let before = faults.syncs.load(Ordering::SeqCst);
+    let (receipt, pending) = log.intent(&call(), args(), data("repo_read")).unwrap();
+    log.sync(&receipt).await.unwrap();
+    let hash = receipt.entry_hash().to_string();
+    assert!(fs::read_to_string(home.segment()).unwrap().contains(&hash));
+    assert!(faults.syncs.load(Ordering::SeqCst) > before);
+    // A second time has nothing to wait for.
+    log.sync(&receipt).await.unwrap();
+    let durable = log.durable(receipt).await.unwrap();
+    assert_eq!((durable.seq(), durable.entry_hash().to_string()), (1, hash));
+    let _ = pending.outcome(Outcome::Ok, data("repo_read")).unwrap().durable().await.unwrap();
+    drop(log);
+    home.assert_valid();
+
+    let (log, _) = home.open();
+    let (receipt, _pending) = log.intent(&call(), args(), data("repo_read")).unwrap();
+    faults.fail(Op::Sync, "00000001.jsonl", EIO);
+    assert!(matches!(log.sync(&receipt).await, Err(AppendError::Sealed { .. })));
+    assert!(matches!(log.sync(&receipt).await, Err(AppendError::Sealed { .. })), "and it stays so");
+}
+
+#[tokio::test]
 async fn a_dropped_call_is_indeterminate() {
     let home = Home::new();
     let (log, _) = home.open();

@@ -26,6 +26,9 @@ enum Command {
         /// Receipts that a client kept, as JSON lines: they anchor the log outside of itself
         #[arg(long, value_name = "FILE")]
         receipts: Option<PathBuf>,
+        /// The high-water mark that the gateway keeps beside the log's folder, `head` in its home
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
         /// The public key that the log must have, 64 hex digits
         #[arg(long, value_name = "HEX", value_parser = public_key)]
         key: Option<[u8; 32]>,
@@ -39,7 +42,7 @@ enum Command {
 }
 
 const HELP: &str = "\
-Exit codes: 0 nothing found · 1 findings, or no anchor where one is required · 2 wrong usage, or nothing to read
+Exit codes: 0 nothing found · 1 something found, or no anchor where one is required · 2 wrong usage, or nothing to read
 
 Example:
   $ opsgate-audit verify ~/.local/state/opsgate/audit
@@ -52,8 +55,8 @@ fn public_key(text: &str) -> Result<[u8; 32], String> {
 }
 
 fn main() -> ExitCode {
-    let Command::Verify { paths, receipts, key, require_anchor, json } = Arguments::parse().command;
-    let report = match verify(&Check { paths, receipts, key }) {
+    let Command::Verify { paths, receipts, head, key, require_anchor, json } = Arguments::parse().command;
+    let report = match verify(&Check { paths, receipts, head, key }) {
         Ok(report) => report,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "opsgate-audit: {error}");

@@ -10,7 +10,7 @@ use crate::lines::{At, Line, Lines};
 use crate::merkle::Tree;
 use crate::note::{self, Note, Unsigned};
 
-use super::{CheckError, Report};
+use super::{CheckError, Report, report};
 
 const FILE: &str = "checkpoints";
 
@@ -107,11 +107,17 @@ impl Checkpoints {
 
     /// What can be said of a checkpoint without the entries; then the next is read.
     fn check(&mut self, at: At, note: &Note, chain: &Chain, report: &mut Report) -> Result<(), CheckError> {
-        self.count += 1;
         let checkpoint = &note.checkpoint;
+        if self.before == Some((checkpoint.size, checkpoint.root)) {
+            report.found(Code::CheckpointRepeat, FILE, at, format!("a second checkpoint of the same {} entries", checkpoint.size));
+            return self.read();
+        }
+        self.count += 1;
         if let Some(origin) = chain.origin.as_ref().filter(|origin| **origin != checkpoint.origin) {
             report.found(Code::CheckpointOrigin, FILE, at, format!("a checkpoint of the log `{}`, this is `{origin}`", checkpoint.origin));
-        } else if let Some(public) = &chain.public {
+        } else if let Some(public) = chain.public.as_ref().filter(|_| report.total_findings < report::KEPT as u64) {
+            // A signature costs much more than a line. Notes that are no finding cannot be made without the key, and those that are one
+            // are checked so far and no further: whoever fills the file cannot keep its reader busy.
             match note.verify(public) {
                 Ok(()) => {}
                 Err(Unsigned::OtherKey) => report.found(Code::CheckpointKey, FILE, at, "signed by a key that is not the log's".to_owned()),

@@ -24,7 +24,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Input, CheckError> {
         [] => Err(CheckError::Paths),
         files if files.iter().any(|path| path.is_dir()) => Err(CheckError::Paths),
         files => {
-            let checkpoints = files.first().map(|file| file.with_file_name("checkpoints")).filter(|path| path.exists());
+            let checkpoints = files.first().map(|file| file.with_file_name("checkpoints")).filter(|path| is_there(path));
             Ok(Input {
                 names: files.iter().map(|path| name(path)).collect(),
                 segments: files.to_vec(),
@@ -47,7 +47,7 @@ fn in_folder(folder: &Path) -> Result<Input, CheckError> {
         }
     }
     segments.sort();
-    let checkpoints = Some(folder.join("checkpoints")).filter(|path| path.exists());
+    let checkpoints = Some(folder.join("checkpoints")).filter(|path| is_there(path));
     if segments.is_empty() && checkpoints.is_none() {
         return Err(CheckError::NoLog(folder.to_owned()));
     }
@@ -77,6 +77,11 @@ fn in_folder(folder: &Path) -> Result<Input, CheckError> {
         findings.push(("00000001.jsonl".to_owned(), "the log has checkpoints and no entries".to_owned()));
     }
     Ok(Input { names: segments.iter().map(|path| name(path)).collect(), segments, checkpoints, whole: true, findings })
+}
+
+/// A link that leads nowhere is there too.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn name(path: &Path) -> String {

@@ -13,11 +13,21 @@ use crate::lines::{At, Line, Lines};
 
 use super::{CheckError, Place, Report};
 
+/// Strictly these three, so that no two readers can read one receipt differently.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Receipt {
     origin: String,
     seq: u64,
     entry_hash: String,
+}
+
+/// The longest receipt, its line end included.
+const MAX_LINE: usize = 4096;
+
+/// One line. A list of the three values, which serde would take as well, is none.
+fn parse(line: &[u8]) -> Option<Receipt> {
+    line.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten()
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +41,7 @@ pub(super) struct Receipts {
 impl Receipts {
     pub(super) fn read(path: &Path) -> Result<Self, CheckError> {
         let unreadable = |error| CheckError::Read { path: path.to_owned(), error };
-        let mut lines = Lines::new(File::open(path).map_err(unreadable)?, 4096);
+        let mut lines = Lines::new(File::open(path).map_err(unreadable)?, MAX_LINE);
         let mut receipts = Self { file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), ..Self::default() };
         while let Some((at, line)) = lines.next().map_err(unreadable)? {
             let bad = CheckError::Receipts { path: path.to_owned(), line: at.line };
@@ -39,8 +49,7 @@ impl Receipts {
             if line.is_empty() {
                 continue;
             }
-            let parsed =
-                serde_json::from_slice::<Receipt>(line).ok().and_then(|receipt| Some((Digest::from_hex(receipt.entry_hash.as_bytes())?, receipt)));
+            let parsed = parse(line).and_then(|receipt| Some((Digest::from_hex(receipt.entry_hash.as_bytes())?, receipt)));
             let Some((hash, receipt)) = parsed else { return Err(bad) };
             receipts.by_seq.entry(receipt.seq).or_default().push((receipt.origin, hash, at));
         }

@@ -9,9 +9,12 @@ use crate::finding::Code;
 use crate::lines::At;
 
 /// Findings that are kept; all are counted.
-const KEPT: usize = 1000;
+pub(super) const KEPT: usize = 1000;
 /// Findings that are shown to people.
 const SHOWN: usize = 20;
+
+/// Ranges of unsigned entries that are shown to people.
+const SHOWN_RANGES: usize = 3;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,6 +58,11 @@ pub struct Report {
     pub checkpoints: u64,
     /// Entries that the last checkpoint covers.
     pub checkpointed: u64,
+    /// Entries that nothing had signed when their writer ended, as the next run announced: crashes leave such, and so does whoever kills
+    /// the writer and then changes them.
+    pub unsigned: u64,
+    /// The first thousand ranges of them: first and last entry.
+    pub unsigned_ranges: Vec<(u64, u64)>,
     /// The last entry that something outside of the log vouches for.
     pub anchored_to: Option<u64>,
     /// Only a later segment was read: what came before it, and checkpoints, were not.
@@ -107,6 +115,18 @@ impl Report {
         }
     }
 
+    /// What `log.recovered` announced.
+    fn recovered(&self) -> String {
+        let range = |(from, to): &(u64, u64)| if from == to { from.to_string() } else { format!("{from}\u{2013}{to}") };
+        let mut ranges: Vec<String> = self.unsigned_ranges.iter().take(SHOWN_RANGES).map(range).collect();
+        if self.unsigned_ranges.len() > SHOWN_RANGES {
+            ranges.push("…".to_owned());
+        }
+        let (noun, verb, them) = if self.unsigned == 1 { ("entry", "was", "it") } else { ("entries", "were", "them") };
+        let ranges = ranges.join(", ");
+        format!("{} {noun} ({ranges}) {verb} not yet signed when the writer ended; only receipts vouch for {them}", self.unsigned)
+    }
+
     /// The last line of the summary, and the word a reader looks for.
     fn verdict(&self) -> String {
         if !self.is_valid() {
@@ -115,7 +135,7 @@ impl Report {
         match self.anchored_to {
             Some(seq) => format!("OK, ANCHORED up to entry {seq} by receipts"),
             None => {
-                "VALID, but UNANCHORED: whoever holds the signing key could have rewritten all of it; give --receipts that a client kept".to_owned()
+                "VALID, but UNANCHORED: its end may be missing, and whoever holds the signing key could have rewritten all of it; give --receipts that a client kept".to_owned()
             }
         }
     }
@@ -143,6 +163,9 @@ impl fmt::Display for Report {
             writeln!(out, "checkpoints not checked: this does not begin with the log's genesis")?;
         } else {
             writeln!(out, "checkpoints {}, covering {} of {} entries", self.checkpoints, self.checkpointed, self.entries)?;
+        }
+        if self.unsigned > 0 {
+            writeln!(out, "recovered   {}", self.recovered())?;
         }
         writeln!(out, "{}", self.verdict())?;
         f.write_str(&out)

@@ -44,6 +44,10 @@ impl Home {
         self.dir.path().join("sealed")
     }
 
+    pub fn head(&self) -> PathBuf {
+        self.dir.path().join("head")
+    }
+
     pub fn options(&self) -> Options {
         Options { files: self.files.clone(), ..Options::new(self.audit(), self.mark(), "opsgate/test".into(), self.key.clone()) }
     }
@@ -66,6 +70,13 @@ impl Home {
 
 pub fn verify_folder(folder: &Path) -> Report {
     verify(&Check { paths: vec![folder.to_owned()], ..Check::default() }).unwrap()
+}
+
+/// What the validator in Python reports, as JSON.
+pub fn verify_by_python(folder: &Path, options: &[&std::ffi::OsStr]) -> serde_json::Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify.py");
+    let output = std::process::Command::new("python3").arg(script).arg("--json").args(options).arg(folder).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 pub fn call() -> CallRef {

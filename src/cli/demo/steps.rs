@@ -26,8 +26,8 @@ pub(super) async fn reads_this_repository(client: &Client) -> Result<Step, Failu
     if commits.is_empty() {
         return Ok(Step {
             title,
-            held: text(&result).starts_with("unavailable"),
-            saw: vec!["the current folder is no git repository with commits; nothing to read".into()],
+            held: ["unavailable", "not_found", "{"].iter().any(|start| text(&result).starts_with(start)),
+            saw: vec!["the current folder is no git repository with commits: nothing to read".into()],
         });
     }
     let line = |commit: &Value| {

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::change;
 use super::path::RepoPath;
+use super::redacted;
 use super::repository::failed;
 use crate::error::ToolError;
 use crate::scope::OutputFilter;
 
 /// A longer name or subject, and a longer message, is shown from its start, in characters.
-const LONGEST_LINE: usize = 300;
+pub(super) const LONGEST_LINE: usize = 300;
 pub(super) const LONGEST_BODY: usize = 6000;
 
 // One commit.
@@ -32,15 +33,16 @@ pub(super) struct CommitInfo {
 }
 
 impl CommitInfo {
-    pub(super) fn of(commit: &Commit<'_>) -> Self {
+    pub(super) fn of(commit: &Commit<'_>, filter: &OutputFilter) -> Self {
         let author = commit.author();
+        let (subject, body) = redacted::subject_and_body(commit, filter);
         Self {
             id: commit.id().to_string(),
-            author: clipped(author.name_bytes(), LONGEST_LINE),
-            email: clipped(author.email_bytes(), LONGEST_LINE),
+            author: redacted::short(author.name_bytes(), LONGEST_LINE, filter),
+            email: redacted::short(author.email_bytes(), LONGEST_LINE, filter),
             date: date(author.when()),
-            subject: clipped(commit.summary_bytes().unwrap_or_default(), LONGEST_LINE),
-            body: commit.body_bytes().map(|text| clipped(text, LONGEST_BODY)).filter(|text| !text.is_empty()),
+            subject: clipped(subject.as_bytes(), LONGEST_LINE),
+            body: Some(clipped(body.as_bytes(), LONGEST_BODY)).filter(|text| !text.is_empty()),
         }
     }
 }

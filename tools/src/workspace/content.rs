@@ -4,13 +4,24 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::open::OpenFile;
-use super::page::Budget;
+use super::page::{Budget, stale};
+use super::redacted::{self, newlines};
 use super::repository::live;
 use crate::error::{ToolError, ToolErrorKind};
+use crate::scope::OutputFilter;
 
 /// As much of a file as is read to find lines or a digest.
 const MOST_SCANNED: u64 = 256 << 20;
 const CHUNK: usize = 64 << 10;
+
+/// A file up to this size is redacted whole for each page.
+const LARGEST_WHOLE: u64 = 4 << 20;
+/// Of a larger one, at least as much as this before and after what is shown.
+const BEFORE: u64 = 512 << 10;
+const AFTER: u64 = 64 << 10;
+/// A longer line is shown of a file that can be redacted whole alone.
+const LONG_LINE: u64 = 1 << 20;
+const LARGEST_LINE: u64 = 16 << 20;
 
 /// Where content comes from.
 pub(super) enum Source {
@@ -18,38 +29,104 @@ pub(super) enum Source {
     Blob(git2::Oid, Vec<u8>),
 }
 
+/// Where a page of a file begins: at a line, or within one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The byte of the file that the line begins with.
+    pub(super) at: u64,
+    pub(super) line: u64,
+    /// How many bytes of the line, as it may be shown, came before.
+    pub(super) within: u64,
+}
+
 /// A page of text.
 pub(super) struct Window {
     pub(super) text: String,
     pub(super) encoding: &'static str,
-    /// How many bytes of the file it is.
-    pub(super) bytes: u64,
-    pub(super) newlines: u64,
-    /// Whether more would have been wanted.
-    pub(super) cut: bool,
+    /// Where more of what is wanted begins.
+    pub(super) next: Option<Place>,
 }
 
-/// The text from `offset`, at most `lines` lines of it and as much as `bytes` takes.
-pub(super) fn window(source: &Source, offset: u64, lines: Option<u64>, bytes: usize) -> Result<Window, ToolError> {
-    // One byte more than a page can hold (a character at the least) tells whether there is more.
-    let mut raw = source.read_at(offset, bytes.max(4).saturating_add(1))?;
-    if let Some(end) = lines.and_then(|lines| end_of_line(&raw, lines)) {
-        raw.truncate(end);
+/// A part of a file that is redacted as a whole.
+struct Part {
+    /// Where it begins in the file.
+    start: u64,
+    raw: Vec<u8>,
+    /// How much of it may be shown; what follows is there to tell what a secret is.
+    room: usize,
+    ended: bool,
+}
+
+/// The text from a line on, at most `lines` lines of it and as much as the budget takes.
+// INVARIANT: no text is returned that was not redacted together with what stands around it (test:
+// any_range_of_a_secret_is_marks).
+pub(super) fn window(
+    source: &Source,
+    from: Place,
+    lines: Option<u64>,
+    filter: &OutputFilter,
+    cancel: &CancellationToken,
+) -> Result<Window, ToolError> {
+    let bytes = filter.output_bytes();
+    let part = part(source, from.at, bytes)?;
+    let at = usize::try_from(from.at.saturating_sub(part.start)).map_err(|_| stale())?;
+    let (before, rest) = part.raw.split_at_checked(at).ok_or_else(stale)?;
+    if before.last().is_some_and(|byte| *byte != b'\n') {
+        return Err(stale());
     }
-    let whole = raw.len();
-    let keep = Budget::new(bytes).cut(&raw);
-    raw.truncate(keep);
-    if std::str::from_utf8(&raw).is_err() {
-        // Every byte that is none of UTF-8 becomes three.
-        let keep = Budget::new((bytes / 3).max(1)).cut(&raw);
-        raw.truncate(keep);
+    let room = if part.ended { u64::MAX } else { newlines(part.raw.get(at..part.room).unwrap_or_default()) };
+    let (skipped, ends) = (newlines(before), line_ends(rest));
+    let whole = redacted::whole(part.raw, filter, cancel)?;
+    let shown = end_of_line(whole.text.as_bytes(), skipped).and_then(|start| whole.text.get(start..)).unwrap_or_default();
+    let wanted = lines.unwrap_or(u64::MAX);
+    let end = end_of_line(shown.as_bytes(), wanted.min(room)).unwrap_or(shown.len());
+    let within = usize::try_from(from.within).map_err(|_| stale())?;
+    let shown = shown.get(..end).and_then(|shown| shown.get(within..)).ok_or_else(stale)?;
+    let taken = Budget::new(bytes).cut(shown.as_bytes());
+    let text = shown.get(..taken).unwrap_or_default();
+    let passed = newlines(text.as_bytes());
+    let next = (taken < shown.len() || room < wanted && !part.ended).then(|| match text.rfind('\n') {
+        Some(last) => {
+            let ended = usize::try_from(passed - 1).ok().and_then(|nth| ends.get(nth)).map_or(0, |end| *end as u64);
+            Place { at: from.at + ended, line: from.line.saturating_add(passed), within: (taken - last - 1) as u64 }
+        }
+        None => Place { within: from.within + taken as u64, ..from },
+    });
+    Ok(Window { text: text.to_owned(), encoding: whole.encoding, next })
+}
+
+fn part(source: &Source, at: u64, bytes: usize) -> Result<Part, ToolError> {
+    let size = source.size();
+    if size > LARGEST_WHOLE {
+        let part = surroundings(source, at, bytes)?;
+        if part.room as u64 > at.saturating_sub(part.start) {
+            return Ok(part);
+        }
+        if size > LARGEST_LINE {
+            return Err(ToolError::new(ToolErrorKind::TooLarge, "a line is too long to be shown; go on with `start_line` after it"));
+        }
     }
-    let (taken, newlines, cut) = (raw.len() as u64, newlines(&raw), raw.len() < whole);
-    let (text, encoding) = match String::from_utf8(raw) {
-        Ok(text) => (text, "utf-8"),
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), "utf-8-lossy"),
-    };
-    Ok(Window { text, encoding, bytes: taken, newlines, cut })
+    let raw = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
+    Ok(Part { start: 0, room: raw.len(), raw, ended: true })
+}
+
+/// What stands around a place: lines of at least [`BEFORE`] bytes before it, and as much as a page, a long line and
+/// [`AFTER`] bytes take after it. Where that ends within a line, the line is not shown.
+fn surroundings(source: &Source, at: u64, bytes: usize) -> Result<Part, ToolError> {
+    let mut start = at.saturating_sub(BEFORE + LONG_LINE);
+    let end = at.saturating_add(bytes as u64).saturating_add(LONG_LINE + AFTER);
+    let mut raw = source.read_at(start, usize::try_from(end - start).unwrap_or(usize::MAX))?;
+    let ended = start + raw.len() as u64 >= source.size();
+    if start > 0 {
+        let before = usize::try_from(at - start - BEFORE).unwrap_or(0);
+        let line = raw.get(..before).and_then(|head| end_of_line(head, 1)).unwrap_or(0);
+        raw.drain(..line);
+        start += line as u64;
+    }
+    let last = |raw: &[u8]| raw.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let after = usize::try_from(AFTER).unwrap_or(usize::MAX);
+    let room = if ended { raw.len() } else { raw.get(..raw.len().saturating_sub(after)).map_or(0, last) };
+    Ok(Part { start, raw, room, ended })
 }
 
 impl Source {
@@ -133,6 +210,7 @@ fn end_of_line(text: &[u8], lines: u64) -> Option<usize> {
     nth.map_or(Some(0), |nth| text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(nth).map(|(at, _)| at + 1))
 }
 
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+/// Where each line ends.
+fn line_ends(text: &[u8]) -> Vec<usize> {
+    text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect()
 }

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::blame::{self, Origin};
-use super::commit::{clipped, date};
+use super::commit::{LONGEST_LINE, clipped, date};
 use super::matches::line;
 use super::page::{Budget, Page, Paging};
 use super::path::{PathArg, RepoPath, quoted};
+use super::redacted;
 use super::repository::{self, RevArg, blocking, failed};
 use crate::error::{ToolError, ToolErrorKind};
-use crate::scope::{OutputFilter, ScopeKind, Scopes};
+use crate::scope::{OutputFilter, Scopes};
 use crate::tool::{CallContext, Card, ReadTool};
 
 /// As many lines as one call traces.
@@ -76,8 +77,9 @@ impl ReadTool for GitBlame {
             }
             let repo = repository::open(&workspace)?;
             let (path, rev) = (args.path.parse()?, repository::rev_or_head(&repo, args.rev.as_ref())?);
-            let scopes = repository::ref_scope(workspace.scope(), &rev).and(ScopeKind::Path, path.as_str());
-            let found = repository::commit(&repo, &rev).and_then(|commit| {
+            let commit = repository::commit(&repo, &rev);
+            let scopes = repository::file_scope(repository::ref_scope(workspace.scope(), &rev), commit.as_ref().ok(), &path);
+            let found = commit.and_then(|commit| {
                 let tree = commit.tree().map_err(failed)?;
                 let entry = tree.get_path(path.as_str().as_ref()).ok().filter(|entry| entry.kind() == Some(git2::ObjectType::Blob));
                 let entry = entry.ok_or_else(|| ToolError::not_found(format!("no file {} is in that commit", quoted(path.as_str()))))?;
@@ -108,7 +110,8 @@ fn annotate(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError>
     if content.is_binary() {
         return Err(ToolError::invalid(format!("{} is binary and has no lines", quoted(target.path.as_str()))));
     }
-    let lines: Vec<&[u8]> = content.content().split_inclusive(|byte| *byte == b'\n').collect();
+    let whole = redacted::whole(content.content().to_vec(), filter, &target.cancel)?;
+    let lines: Vec<&str> = whole.text.split_inclusive('\n').collect();
     let from = if args.cursor.is_some() { usize::try_from(paging.from().at).unwrap_or(usize::MAX) } else { first };
     let end = args.lines.map_or(lines.len(), |count| first.saturating_add(count - 1).min(lines.len()));
     if from > lines.len() && !lines.is_empty() {
@@ -121,7 +124,7 @@ fn annotate(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError>
     let mut current: Option<&Origin> = None;
     let mut next = (last < end).then_some(last + 1);
     for (number, origin) in (from..=last).zip(&origins) {
-        let text = lines.get(number - 1).map(|text| line(text)).unwrap_or_default();
+        let text = lines.get(number - 1).map(|text| line(text.as_bytes())).unwrap_or_default();
         let joins = current == Some(origin);
         if !budget.take(text.len() + 4 + if joins { 0 } else { 160 }) {
             next = Some(number);
@@ -129,21 +132,22 @@ fn annotate(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError>
         }
         match groups.last_mut().filter(|_| joins) {
             Some(group) => group.lines.push(text),
-            None => groups.push(group(repo, origin, number, text)?),
+            None => groups.push(group(repo, origin, number, text, filter)?),
         }
         current = Some(origin);
     }
-    Ok(Output { groups, page: Page::new(next.map(|line| paging.cursor_to(line as u64, 0)), filter) })
+    // The filter was asked about other paths, for a rename; the answer is about this one, and none of it is held back.
+    Ok(Output { groups, page: Page::counting(next.map(|line| paging.cursor_to(line as u64, 0)), 0) })
 }
 
-fn group(repo: &Repository, origin: &Origin, start_line: usize, text: String) -> Result<Group, ToolError> {
+fn group(repo: &Repository, origin: &Origin, start_line: usize, text: String, filter: &OutputFilter) -> Result<Group, ToolError> {
     let commit = repo.find_commit(origin.commit).map_err(failed)?;
     let author = commit.author();
     Ok(Group {
         commit: origin.commit.to_string(),
-        author: clipped(author.name_bytes(), 300),
+        author: redacted::short(author.name_bytes(), LONGEST_LINE, filter),
         date: date(author.when()),
-        subject: clipped(commit.summary_bytes().unwrap_or_default(), 300),
+        subject: clipped(redacted::subject_and_body(&commit, filter).0.as_bytes(), LONGEST_LINE),
         start_line,
         lines: vec![text],
         boundary: origin.boundary.then_some(true),

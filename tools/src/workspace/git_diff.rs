@@ -123,7 +123,7 @@ fn diff(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let changes = changes(repo, &pair, &target.path, &target.cancel)?;
     let changes = change::visible(repo, changes, filter);
     let (files, next) = patch::page((repo, &target.workspace), &changes, !target.stat, &mut paging, filter, &target.cancel)?;
-    Ok(Output { files, page: Page::new(next, filter) })
+    Ok(Output { files, page: Page::about(&target.path, changes.is_empty(), next, filter.hidden()) })
 }
 
 fn changes(repo: &Repository, pair: &Pair, within: &RepoPath, cancel: &CancellationToken) -> Result<Vec<Change>, ToolError> {

@@ -145,14 +145,14 @@ fn log(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
         looked += 1;
         let time = commit.time().seconds();
         let in_time = target.since.is_none_or(|since| time >= since) && target.until.is_none_or(|until| time <= until);
-        if !in_time || !author.as_deref().is_none_or(|wanted| is_by(&commit, wanted)) || !touches(&commit, &target.path)? {
+        if !in_time || !author.as_deref().is_none_or(|wanted| is_by(&commit, wanted, filter)) || !touches(&commit, &target.path)? {
             continue;
         }
         if !commit::is_visible(repo, &commit, &target.path, filter, &target.cancel)? {
             continue;
         }
         let files = if args.files.unwrap_or(false) { Some(changed_files(repo, &commit, &target.path, filter, &target.cancel)?) } else { None };
-        let commit = CommitInfo::of(&commit);
+        let commit = CommitInfo::of(&commit, filter);
         let weight = 160
             + commit.subject.len()
             + commit.body.as_ref().map_or(0, String::len)
@@ -163,13 +163,15 @@ fn log(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
         }
         commits.push(Logged { commit, files });
     }
-    Ok(Output { commits, page: Page::new(next, filter) })
+    let page = Page::about(&target.path, commits.is_empty(), next, filter.hidden());
+    Ok(Output { commits, page })
 }
 
-fn is_by(commit: &Commit<'_>, wanted: &str) -> bool {
+/// Whether the author, as it may be shown, has the wanted text.
+fn is_by(commit: &Commit<'_>, wanted: &str, filter: &OutputFilter) -> bool {
     let author = commit.author();
     let whole = format!("{} <{}>", String::from_utf8_lossy(author.name_bytes()), String::from_utf8_lossy(author.email_bytes()));
-    whole.to_lowercase().contains(wanted)
+    filter.redacted(whole).to_lowercase().contains(wanted)
 }
 
 /// Whether a commit's state of the path differs from that in every parent.

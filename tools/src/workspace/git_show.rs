@@ -14,6 +14,7 @@ use super::git_log::path_scope;
 use super::page::{Page, Paging};
 use super::patch::{self, FileDiff};
 use super::path::{PathArg, RepoPath, or_root};
+use super::redacted;
 use super::repository::{self, Rev, RevArg, blocking, failed};
 use super::root::Workspace;
 use crate::error::ToolError;
@@ -36,7 +37,7 @@ pub(super) struct Target {
     repo: Repository,
     rev: Rev,
     commit: Result<Oid, ToolError>,
-    tag: Option<String>,
+    tag: Option<Vec<u8>>,
     path: RepoPath,
     cursor: Option<String>,
     cancel: CancellationToken,
@@ -94,10 +95,10 @@ fn show(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     }
     let (files, next) = patch::page((repo, &target.workspace), &changes, true, &mut paging, filter, &target.cancel)?;
     Ok(Output {
-        commit: CommitInfo::of(&commit),
+        page: Page::about(&target.path, changes.is_empty(), next, filter.hidden()),
+        commit: CommitInfo::of(&commit, filter),
         parents: commit.parent_ids().map(|id| id.to_string()).collect(),
-        tag_message: target.tag,
+        tag_message: target.tag.map(|message| redacted::short(&message, commit::LONGEST_BODY, filter)),
         files,
-        page: Page::new(next, filter),
     })
 }

@@ -41,17 +41,16 @@ pub(super) struct Collector<'a> {
     matches: Vec<Match>,
     before: Vec<String>,
     more: bool,
-    binary: bool,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(path: &'a RepoPath, skip: usize, most: usize, cancel: &'a CancellationToken) -> Self {
-        Self { path, skip, most, cancel, matches: Vec::new(), before: Vec::new(), more: false, binary: false }
+        Self { path, skip, most, cancel, matches: Vec::new(), before: Vec::new(), more: false }
     }
 
-    /// The matches, and whether there are more in the file. A binary file has none.
+    /// The matches, and whether there are more in the file.
     pub(super) fn finish(self) -> (Vec<Match>, bool) {
-        if self.binary { (Vec::new(), false) } else { (self.matches, self.more) }
+        (self.matches, self.more)
     }
 }
 
@@ -89,11 +88,6 @@ impl Sink for Collector<'_> {
             _ => {}
         }
         Ok(true)
-    }
-
-    fn binary_data(&mut self, _: &Searcher, _: u64) -> Result<bool, io::Error> {
-        self.binary = true;
-        Ok(false)
     }
 }
 

@@ -34,10 +34,20 @@ pub(super) struct Located {
 }
 
 impl Located {
-    /// Adds the path asked for and, where links led elsewhere, the real one too.
-    pub(super) fn scoped(&self, scopes: Scopes, kind: ScopeKind) -> Scopes {
-        let scopes = scopes.and(kind, self.asked.as_str());
-        if self.real == self.asked { scopes } else { scopes.and(kind, self.real.as_str()) }
+    /// Adds the path asked for and, where links led elsewhere, the real one too: as the file or the
+    /// folder that is there where the tool wants one, else as both.
+    // INVARIANT: a denied path is refused alike whether it is there or not (test:
+    // a_denied_folder_is_refused_whether_it_is_there_or_not).
+    pub(super) fn scoped(&self, scopes: Scopes, wanted: &[ScopeKind]) -> Scopes {
+        let kinds: &[ScopeKind] = match self.found {
+            Ok(Found::File(_)) if wanted.contains(&ScopeKind::Path) => &[ScopeKind::Path],
+            Ok(Found::Folder(_)) if wanted.contains(&ScopeKind::Tree) => &[ScopeKind::Tree],
+            _ => &[ScopeKind::Path, ScopeKind::Tree],
+        };
+        kinds.iter().fold(scopes, |scopes, kind| {
+            let scopes = scopes.and(*kind, self.asked.as_str());
+            if self.real == self.asked { scopes } else { scopes.and(*kind, self.real.as_str()) }
+        })
     }
 }
 
@@ -61,10 +71,6 @@ impl OpenFile {
         let meta = file.metadata()?;
         let stamp = [meta.dev(), meta.ino(), meta.size(), u64::from_ne_bytes((meta.mtime() ^ (meta.mtime_nsec() << 32)).to_ne_bytes())];
         Ok(meta.is_file().then_some(Self { size: meta.size(), file, stamp }))
-    }
-
-    pub(super) fn file(&self) -> &File {
-        &self.file
     }
 
     pub(super) fn size(&self) -> u64 {

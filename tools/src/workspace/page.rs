@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::path::RepoPath;
 use crate::error::ToolError;
 use crate::scope::OutputFilter;
 
@@ -25,7 +26,18 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn new(next_cursor: Option<String>, filter: &OutputFilter) -> Self {
-        Self { cut: next_cursor.is_some().then_some(true), next_cursor, hidden: Some(filter.hidden()).filter(|hidden| *hidden > 0) }
+        Self::counting(next_cursor, filter.hidden())
+    }
+
+    /// For an answer whose filter was also asked about what was not in question.
+    pub(super) fn counting(next_cursor: Option<String>, hidden: u64) -> Self {
+        Self { cut: next_cursor.is_some().then_some(true), next_cursor, hidden: Some(hidden).filter(|hidden| *hidden > 0) }
+    }
+
+    /// For an answer about one path: where nothing of it may be seen, it is told like a path that is not there.
+    // INVARIANT: a path of which all is denied answers as an absent one (test: a_path_of_denied_files_alone_is_as_absent).
+    pub(super) fn about(path: &RepoPath, is_empty: bool, next_cursor: Option<String>, hidden: u64) -> Self {
+        Self::counting(next_cursor, if is_empty && !path.is_root() { 0 } else { hidden })
     }
 }
 
@@ -94,7 +106,7 @@ fn cut_at(text: &[u8], most: usize, must_move: bool) -> usize {
 pub(super) struct Mark {
     pub(super) at: u64,
     pub(super) within: u64,
-    seen: u64,
+    pub(super) seen: u64,
 }
 
 /// Walks an ordered answer from where the cursor says, and makes the next cursor.
@@ -170,7 +182,12 @@ impl Paging {
 
     /// A cursor whose place needs no digest, since the question already fixes the content.
     pub(super) fn cursor_to(&self, at: u64, within: u64) -> String {
-        encode(self.key, Mark { at, within, seen: 0 })
+        self.cursor_at([at, within, 0])
+    }
+
+    /// As [`Self::cursor_to`], for a place of three numbers.
+    pub(super) fn cursor_at(&self, [at, within, seen]: [u64; 3]) -> String {
+        encode(self.key, Mark { at, within, seen })
     }
 
     fn digest(&self, content: &impl Hash) -> u64 {

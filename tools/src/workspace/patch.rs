@@ -1,5 +1,7 @@
 //! Changes as unified text, page by page.
 
+use std::fmt::Write as _;
+
 use git2::{DiffOptions, Patch, Repository};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use super::change::{Change, Version};
 use super::open::{self, Found};
 use super::page::{Budget, Paging, stale};
 use super::path::RepoPath;
+use super::redacted;
 use super::repository::{failed, live};
 use super::root::Workspace;
 use crate::error::ToolError;
@@ -16,6 +19,8 @@ use crate::scope::OutputFilter;
 
 /// A larger file is named, not compared.
 const LARGEST: usize = 4 << 20;
+/// In bytes.
+const LONGEST_HEADING: usize = 80;
 
 // One changed file.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -63,8 +68,8 @@ pub(super) fn page(
         if !files.is_empty() && budget.left() <= overhead {
             return Ok((files, Some(paging.cursor())));
         }
-        let rendered = render(repo, workspace, change)?;
-        let text = if hunks { rendered.text.as_str() } else { "" };
+        let rendered = render((repo, workspace), change, hunks, filter, cancel)?;
+        let text = rendered.text.as_str();
         let before = paging.resume(&text)?;
         let rest = text.get(before..).ok_or_else(stale)?;
         // A file's name takes of the budget too, but never all of it: each page must move on.
@@ -98,7 +103,13 @@ fn key(version: Option<Version>) -> Option<(Vec<u8>, i32)> {
     version.map(|version| (version.id.map(|id| id.as_bytes().to_vec()).unwrap_or_default(), version.mode))
 }
 
-fn render(repo: &Repository, workspace: &Workspace, change: &Change) -> Result<Rendered, ToolError> {
+fn render(
+    (repo, workspace): (&Repository, &Workspace),
+    change: &Change,
+    hunks: bool,
+    filter: &OutputFilter,
+    cancel: &CancellationToken,
+) -> Result<Rendered, ToolError> {
     let mut rendered = Rendered::default();
     let old_path = change.renamed_from.as_ref().unwrap_or(&change.path);
     let (old, new) = (content(repo, workspace, change.old, old_path)?, content(repo, workspace, change.new, &change.path)?);
@@ -118,15 +129,51 @@ fn render(repo: &Repository, workspace: &Workspace, change: &Change) -> Result<R
         rendered.note.get_or_insert_with(|| "line ends differ: CRLF now".to_owned());
     }
     let new = unified.as_ref().unwrap_or(new);
-    let mut patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(3))).map_err(failed)?;
+    let patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(3))).map_err(failed)?;
     let (_, additions, deletions) = patch.line_stats().map_err(failed)?;
-    let text = patch.to_buf().map_err(failed)?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    // The file's names are fields of their own.
-    let start = if text.starts_with("@@") { Some(0) } else { text.find("\n@@").map(|at| at + 1) };
     (rendered.additions, rendered.deletions) = (additions, deletions);
-    rendered.text = start.and_then(|at| text.get(at..)).unwrap_or_default().to_owned();
+    if hunks && patch.num_hunks() > 0 {
+        let (old, new) = (redacted::whole(old.clone(), filter, cancel)?, redacted::whole(new.clone(), filter, cancel)?);
+        rendered.text = hunk_text(&patch, &old.lines(), &new.lines())?;
+    }
     Ok(rendered)
+}
+
+/// The hunks as git writes them, every line by its number out of the texts that may be shown.
+// INVARIANT: no byte of the compared content is in the answer, only numbers (test: secrets_in_a_diff_are_marks).
+fn hunk_text(patch: &Patch<'_>, old: &[&str], new: &[&str]) -> Result<String, ToolError> {
+    let mut text = String::new();
+    for at in 0..patch.num_hunks() {
+        let (hunk, lines) = patch.hunk(at).map_err(failed)?;
+        let range = |start: u32, lines: u32| if lines == 1 { start.to_string() } else { format!("{start},{lines}") };
+        let heading = heading(old, hunk.old_start());
+        let (before, after) = (range(hunk.old_start(), hunk.old_lines()), range(hunk.new_start(), hunk.new_lines()));
+        let _ = writeln!(text, "@@ -{before} +{after} @@{heading}");
+        for nth in 0..lines {
+            let line = patch.line_in_hunk(at, nth).map_err(failed)?;
+            let (side, number) = match line.origin() {
+                '-' => (old, line.old_lineno()),
+                '+' | ' ' => (new, line.new_lineno()),
+                _ => {
+                    text.push_str("\\ No newline at end of file\n");
+                    continue;
+                }
+            };
+            let shown = number.and_then(|number| side.get((number as usize).checked_sub(1)?));
+            let shown = shown.ok_or_else(|| ToolError::internal("a hunk has a line that its file has not"))?;
+            let _ = writeln!(text, "{}{shown}", line.origin());
+        }
+    }
+    Ok(text)
+}
+
+/// The nearest line above a hunk that begins like the head of a function, as git's own heading.
+fn heading(old: &[&str], start: u32) -> String {
+    let above = old.get(..(start as usize).saturating_sub(1)).unwrap_or_default();
+    let is_head = |line: &&&str| line.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '$'));
+    let Some(line) = above.iter().rev().find(is_head) else { return String::new() };
+    let end = line.floor_char_boundary(LONGEST_HEADING);
+    format!(" {}", line.get(..end).unwrap_or_default().trim_end())
 }
 
 /// The new text with the old one's line ends, where it has CRLF throughout and the old one has none: git converts on
@@ -184,7 +231,35 @@ fn work_tree(workspace: &Workspace, path: &str, kind: i32) -> Content {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn hunks_read_as_gits_own(
+            old in proptest::collection::vec("[ {_$9]?[a-c]{0,2}|fé{35,45}|gg(é){38,42}", 1..25),
+            edits in proptest::collection::vec((0_usize..25, 0_usize..3), 0..5),
+            ends: (bool, bool),
+        ) {
+            let mut new = old.clone();
+            for (at, kind) in edits {
+                match (new.get_mut(at), kind) {
+                    (Some(line), 0) => line.push('!'),
+                    (Some(_), 1) => drop(new.remove(at)),
+                    _ => new.insert(at.min(new.len()), "+".to_owned()),
+                }
+            }
+            let text = |lines: &[String], ended| lines.join("\n") + if ended { "\n" } else { "" };
+            let (old, new) = (text(&old, ends.0), text(&new, ends.1));
+            let mut options = DiffOptions::new();
+            let mut patch = Patch::from_buffers(old.as_bytes(), None, new.as_bytes(), None, Some(options.context_lines(1))).unwrap();
+            let own = String::from_utf8_lossy(&patch.to_buf().unwrap()).replace('\u{fffd}', "");
+            let own = own.find("@@").map_or("", |at| &own[at..]);
+            let shown = hunk_text(&patch, &old.split('\n').collect::<Vec<_>>(), &new.split('\n').collect::<Vec<_>>()).unwrap();
+            prop_assert_eq!(shown, own);
+        }
+    }
 
     /// A folder that became a link after it was judged: neither outside nor a denied folder is read through it.
     #[test]

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use opsgate_audit::{Receipt, Written};
 
-use super::content::{Source, window};
+use super::content::{Place, Source, window};
 use super::language;
 use super::open::Found;
 use super::page::{Page, Paging, stale};
@@ -80,12 +80,13 @@ impl ReadTool for ReadFile {
             let (path, source) = if let Some(rev) = &args.rev {
                 let repo = repository::open(&workspace)?;
                 let rev = rev.parse()?;
-                scopes = repository::ref_scope(scopes, &rev).and(ScopeKind::Path, asked.as_str());
-                let source = repository::commit(&repo, &rev).and_then(|commit| blob(&repo, &commit, &asked));
+                let commit = repository::commit(&repo, &rev);
+                scopes = repository::file_scope(repository::ref_scope(scopes, &rev), commit.as_ref().ok(), &asked);
+                let source = commit.and_then(|commit| blob(&repo, &commit, &asked));
                 (asked, source)
             } else {
                 let located = workspace.locate(asked);
-                scopes = located.scoped(scopes, ScopeKind::Path);
+                scopes = located.scoped(scopes, &[ScopeKind::Path]);
                 let source = located.found.and_then(|found| match found {
                     Found::File(file) => Ok(Source::File(file)),
                     Found::Folder(_) => Err(folder(&located.asked)),
@@ -152,19 +153,21 @@ fn show(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     if size <= MOST_COUNTED {
         output.total_lines = Some(source.count_lines(&target.cancel)?);
     }
-    // The place in bytes, and its line.
-    let (offset, line) = match (&target.cursor, target.first) {
-        (Some(_), _) => (paging.from().at, paging.from().within),
-        (None, first) => (source.line_start(first - 1, &target.cancel)?.ok_or_else(|| beyond(first))?, first),
+    let from = match (&target.cursor, target.first) {
+        (Some(_), _) => Place { at: paging.from().at, line: paging.from().within, within: paging.from().seen },
+        (None, first) => {
+            let at = source.line_start(first - 1, &target.cancel)?.ok_or_else(|| beyond(first))?;
+            Place { at, line: first, within: 0 }
+        }
     };
-    if offset > size {
+    if from.at > size {
         return Err(stale());
     }
-    let left = target.lines.map(|lines| target.first.saturating_add(lines).saturating_sub(line));
-    let window = window(&source, offset, left, filter.output_bytes())?;
-    let next = window.cut.then(|| paging.cursor_to(offset + window.bytes, line.saturating_add(window.newlines)));
+    let left = target.lines.map(|lines| target.first.saturating_add(lines).saturating_sub(from.line));
+    let window = window(&source, from, left, filter, &target.cancel)?;
+    let next = window.next.map(|place| paging.cursor_at([place.at, place.line, place.within]));
     output.encoding = window.encoding;
-    output.start_line = Some(line);
+    output.start_line = Some(from.line);
     output.content = Some(window.text);
     output.page = Page::new(next, filter);
     Ok(output)

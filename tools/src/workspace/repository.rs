@@ -8,8 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::commit::{LONGEST_BODY, clipped};
-use super::path::{has_git_internal, quoted};
+use super::path::{RepoPath, has_git_internal, quoted};
 use super::root::Workspace;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{ScopeKind, Scopes};
@@ -174,15 +173,22 @@ pub(super) fn commit<'r>(repo: &'r Repository, rev: &Rev) -> Result<Commit<'r>, 
     })
 }
 
-/// The message of the annotated tag a revision names, where it names one.
-pub(super) fn tag_message(repo: &Repository, rev: &Rev) -> Option<String> {
+/// The message of the annotated tag a revision names, where it names one, with what may not be shown still in it.
+pub(super) fn tag_message(repo: &Repository, rev: &Rev) -> Option<Vec<u8>> {
     let object = repo.revparse_single(&rev.spec).ok()?;
-    Some(clipped(object.as_tag()?.message_bytes()?, LONGEST_BODY))
+    Some(object.as_tag()?.message_bytes()?.to_vec())
 }
 
 /// What is said of a commit that is not there, and of one that is hidden.
 pub(super) fn unknown(rev: &Rev) -> ToolError {
     ToolError::not_found(format!("no commit {} is here to be seen", quoted(rev.as_str())))
+}
+
+/// The scope of a file in a commit; what is not there, or is a folder, may be either.
+pub(super) fn file_scope(scopes: Scopes, commit: Option<&Commit<'_>>, path: &RepoPath) -> Scopes {
+    let entry = commit.and_then(|commit| commit.tree().ok()).and_then(|tree| tree.get_path(path.as_str().as_ref()).ok());
+    let scopes = scopes.and(ScopeKind::Path, path.as_str());
+    if entry.is_some_and(|entry| entry.kind() == Some(git2::ObjectType::Blob)) { scopes } else { scopes.and(ScopeKind::Tree, path.as_str()) }
 }
 
 pub(super) fn ref_scope(scopes: Scopes, rev: &Rev) -> Scopes {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobMatcher};
-use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
+use globset::GlobMatcher;
+use grep_searcher::Searcher;
 use opsgate_audit::{Receipt, Written};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,10 +13,11 @@ use super::matches::{Collector, Match};
 use super::open::{Found, OpenFile};
 use super::page::{self, Budget, Page, Paging};
 use super::path::{PathArg, RepoPath, or_root, quoted};
+use super::pattern::{self, Pattern};
 use super::repository::{blocking, live};
 use super::root::Workspace;
 use super::walk::{Kind, Walk};
-use crate::error::ToolError;
+use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, ReadTool};
 
@@ -25,8 +25,8 @@ use crate::tool::{CallContext, Card, ReadTool};
 const LARGEST_FILE: u64 = 16 << 20;
 /// As much as one call searches before it answers with a cursor.
 const MOST_SEARCHED: u64 = 512 << 20;
-/// A compiled pattern may take this much memory.
-const LARGEST_PATTERN: usize = 1 << 20;
+/// As many of the files that were too large are named.
+const MOST_NAMED: usize = 5;
 
 pub(super) struct SearchCode;
 
@@ -51,7 +51,7 @@ pub(super) struct Target {
     workspace: Arc<Workspace>,
     path: RepoPath,
     found: Result<Found, ToolError>,
-    matcher: RegexMatcher,
+    pattern: Pattern,
     glob: Option<GlobMatcher>,
     args: Args,
     cancel: CancellationToken,
@@ -61,6 +61,11 @@ pub(super) struct Target {
 #[schemars(transform = super::lean::lean)]
 pub(super) struct Output {
     matches: Vec<Match>,
+    /// too large
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_files: Option<Vec<String>>,
     #[serde(flatten)]
     page: Page,
 }
@@ -74,15 +79,15 @@ impl ReadTool for SearchCode {
     async fn resolve(&self, args: Args, cx: &CallContext) -> Result<(Target, Scopes), ToolError> {
         let (workspace, cancel) = (cx.workspace()?, cx.cancel.clone());
         blocking(move || {
-            let (matcher, glob) = (matcher(&args)?, args.glob.as_deref().map(glob).transpose()?);
+            let (literal, ignore_case) = (args.literal.unwrap_or(false), args.ignore_case.unwrap_or(false));
+            let pattern = Pattern::new(&args.pattern, literal, ignore_case)?;
+            let glob = args.glob.as_deref().map(pattern::glob).transpose()?;
             if args.context.is_some_and(|lines| lines > 10) {
                 return Err(ToolError::invalid("`context` is from 0 to 10"));
             }
             let located = workspace.locate(or_root(args.path.as_ref())?);
-            // What is not there may have been either.
-            let kind = if matches!(located.found, Ok(Found::Folder(_))) { ScopeKind::Tree } else { ScopeKind::Path };
-            let scopes = located.scoped(workspace.scope(), kind);
-            Ok((Target { workspace, path: located.real, found: located.found, matcher, glob, args, cancel }, scopes))
+            let scopes = located.scoped(workspace.scope(), &[ScopeKind::Path, ScopeKind::Tree]);
+            Ok((Target { workspace, path: located.real, found: located.found, pattern, glob, args, cancel }, scopes))
         })
         .await
     }
@@ -93,44 +98,19 @@ impl ReadTool for SearchCode {
     }
 }
 
-fn matcher(args: &Args) -> Result<RegexMatcher, ToolError> {
-    if args.pattern.is_empty() || args.pattern.len() > 1000 {
-        return Err(ToolError::invalid("`pattern` has from 1 to 1000 bytes"));
-    }
-    RegexMatcherBuilder::new()
-        .fixed_strings(args.literal.unwrap_or(false))
-        .case_insensitive(args.ignore_case.unwrap_or(false))
-        .line_terminator(Some(b'\n'))
-        .size_limit(LARGEST_PATTERN)
-        .dfa_size_limit(LARGEST_PATTERN)
-        .nest_limit(100)
-        .build(&args.pattern)
-        .map_err(|error| {
-            ToolError::invalid(format!(
-                "the pattern {} is no regular expression of one line, or too large; `literal: true` takes it as it stands",
-                quoted(&args.pattern)
-            ))
-            .because(error)
-        })
-}
-
-/// A glob with no `/` matches names anywhere.
-fn glob(glob: &str) -> Result<GlobMatcher, ToolError> {
-    let anywhere = if glob.contains('/') { glob.to_owned() } else { format!("**/{glob}") };
-    let built = GlobBuilder::new(anywhere.trim_start_matches("./")).literal_separator(true).build();
-    built.map(|glob| glob.compile_matcher()).map_err(|error| ToolError::invalid(format!("the glob {} does not parse", quoted(glob))).because(error))
-}
-
 /// A search in progress: what it has found and how far it may go on.
 struct Search<'a> {
-    matcher: &'a RegexMatcher,
+    pattern: &'a Pattern,
     searcher: Searcher,
+    filter: &'a OutputFilter,
     cancel: &'a CancellationToken,
     paging: Paging,
     budget: Budget,
     limit: usize,
     searched: u64,
     matches: Vec<Match>,
+    skipped: u64,
+    skipped_files: Vec<String>,
 }
 
 fn search(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
@@ -140,21 +120,24 @@ fn search(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let shape = [u64::from(literal), u64::from(ignore_case), context as u64, 0];
     let question: [&dyn page::Keyed; 5] = [&"search_code", &target.path.as_str(), &args.pattern.as_str(), &args.glob.as_deref(), &shape];
     let mut search = Search {
-        matcher: &target.matcher,
-        searcher: SearcherBuilder::new()
-            .line_number(true)
-            .binary_detection(BinaryDetection::quit(0))
-            .before_context(context)
-            .after_context(context)
-            .build(),
+        pattern: &target.pattern,
+        searcher: pattern::searcher(context),
+        filter,
         cancel: &target.cancel,
         paging: Paging::open(&question, args.cursor.as_deref())?,
         budget: Budget::new(filter.output_bytes()),
         limit: page::limit(args.limit, 50, 500),
         searched: 0,
         matches: Vec::new(),
+        skipped: 0,
+        skipped_files: Vec::new(),
     };
     let next = match target.found? {
+        Found::File(file) if file.size() > LARGEST_FILE => {
+            let (path, size) = (quoted(target.path.as_str()), file.size());
+            let client = format!("{path} has {size} bytes; at most {LARGEST_FILE} are searched, `workspace_read_file` shows parts of it");
+            return Err(ToolError::new(ToolErrorKind::TooLarge, client));
+        }
         Found::File(file) => search.file(&target.path, &file)?,
         Found::Folder(dir) => {
             let mut walk = Walk::new(&target.workspace, &dir, &target.path, filter, &target.cancel)?;
@@ -173,7 +156,12 @@ fn search(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
         }
     };
     search.paging.reached()?;
-    Ok(Output { matches: search.matches, page: Page::new(next, filter) })
+    Ok(Output {
+        matches: search.matches,
+        skipped: Some(search.skipped).filter(|count| *count > 0),
+        skipped_files: Some(search.skipped_files).filter(|names| !names.is_empty()),
+        page: Page::new(next, filter),
+    })
 }
 
 impl Search<'_> {
@@ -186,10 +174,12 @@ impl Search<'_> {
             return Ok(Some(self.paging.cursor()));
         }
         if file.size() <= LARGEST_FILE {
-            self.searched += file.size();
+            self.searched += self.pattern.cost(file.size());
             let mut found = Collector::new(path, before, self.limit - self.matches.len(), self.cancel);
             // A file that stops being readable is passed like a binary one.
-            let _ = self.searcher.search_file(self.matcher, file.file(), &mut found);
+            if let Ok(raw) = file.read_at(0, usize::try_from(file.size()).unwrap_or(usize::MAX)) {
+                self.pattern.search(raw, &mut self.searcher, &mut found, self.filter, self.cancel)?;
+            }
             live(self.cancel)?;
             let (matches, more) = found.finish();
             let mut shown = before;
@@ -203,6 +193,11 @@ impl Search<'_> {
             }
             if more || shown - before < count {
                 return Ok(Some(if shown == 0 { self.paging.cursor() } else { self.paging.cursor_within(shown, &content) }));
+            }
+        } else {
+            self.skipped += 1;
+            if self.skipped_files.len() < MOST_NAMED {
+                self.skipped_files.push(path.as_str().to_owned());
             }
         }
         self.paging.pass(path);

@@ -1,5 +1,6 @@
 //! Denied paths vanish from every answer, and are counted.
 
+use opsgate_tools::scope::{ScopeKind, Scopes};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, each};
@@ -112,4 +113,86 @@ async fn a_merge_of_denied_changes_alone_vanishes() {
     git.reference("refs/heads/merged", merge, true, "test").unwrap();
     let log = fixture.ok("workspace_git_log", json!({"rev": "merged"})).await;
     assert_eq!(each(&log, "commits", "subject"), ["base"]);
+}
+
+/// A policy of folders and files apart, as a rule `**/.aws/**` or `**/*.key` makes them.
+fn refused(scopes: &Scopes, trees: &[&str], files: &[&str]) -> bool {
+    scopes.values(ScopeKind::Tree).any(|tree| trees.contains(&tree)) || scopes.values(ScopeKind::Path).any(|path| files.contains(&path))
+}
+
+#[tokio::test]
+async fn a_denied_folder_is_refused_whether_it_is_there_or_not() {
+    let fixture = Fixture::new();
+    fixture.write("here/.aws/x", MARK).write("a.key", MARK).write("way/x", "").commit("one");
+    fixture.link("way/to", "../here/.aws").link("way/nowhere", "../there/.aws");
+    let (trees, files) = (["here/.aws", "there/.aws"], ["a.key", "b.key"]);
+    let tools = ["workspace_read_file", "workspace_list_directory", "workspace_search_code", "workspace_git_blame", "workspace_git_log"];
+    for path in ["here/.aws", "there/.aws", "a.key", "b.key", "way/to", "way/nowhere"] {
+        for rev in [None, Some("HEAD"), Some("absent")] {
+            for tool in tools {
+                let in_tree_alone = matches!(tool, "workspace_list_directory" | "workspace_search_code");
+                if in_tree_alone && rev.is_some() || path.starts_with("way") && (rev.is_some() || tool.contains("git")) {
+                    continue;
+                }
+                let mut args = json!({"path": path});
+                if let Some(rev) = rev {
+                    args["rev"] = json!(rev);
+                }
+                if tool == "workspace_search_code" {
+                    args["pattern"] = json!(".");
+                }
+                let prepared = fixture.prepare(tool, args.clone()).await.unwrap();
+                assert!(refused(&prepared.scopes, &trees, &files), "{tool} {args} {:?}", prepared.scopes);
+            }
+        }
+    }
+    for (path, trees) in [("here", vec!["here"]), ("absent", vec!["absent"]), ("here/.aws/x", vec![])] {
+        for args in [json!({"path": path}), json!({"path": path, "rev": "HEAD"})] {
+            let scopes = fixture.prepare("workspace_read_file", args.clone()).await.unwrap().scopes;
+            assert_eq!((scopes.values(ScopeKind::Path).collect(), scopes.values(ScopeKind::Tree).collect()), (vec![path], trees.clone()), "{args}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_of_denied_files_alone_is_as_absent() {
+    let fixture = Fixture::new().deny(&["sub/key"]);
+    fixture.write("sub/key", MARK).write("pub/x", "1\n").commit("first");
+    fixture.write("sub/key", "changed").write("pub/x", "2\n").commit("second");
+    fixture.write("sub/key", "unsaved").write("pub/x", "3\n");
+    for (tool, args) in [
+        ("workspace_git_log", json!({"files": true})),
+        ("workspace_git_show", json!({})),
+        ("workspace_git_diff", json!({})),
+        ("workspace_git_diff", json!({"from": "HEAD~1", "to": "HEAD"})),
+    ] {
+        let (mut sub, mut absent) = (args.clone(), args.clone());
+        (sub["path"], absent["path"]) = (json!("sub"), json!("absent"));
+        let (sub, absent) = (fixture.ok(tool, sub).await, fixture.ok(tool, absent).await);
+        assert_eq!(sub, absent, "{tool}");
+        assert!(sub.get("hidden").is_none(), "{tool} {sub}");
+        assert!(fixture.ok(tool, args).await["hidden"].as_u64() > Some(0), "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_hidden_elsewhere_is_not_counted() {
+    let fixture = Fixture::new().deny(&["secrets"]);
+    fixture.write("pub/x", "1\n").write("pub/y", "1\n").write("secrets/key", MARK).commit("first");
+    std::fs::rename(fixture.path("pub/x"), fixture.path("pub/z")).unwrap();
+    fixture.write("secrets/key", "changed").commit("second");
+    fixture.write("pub/z", "2\n").write("secrets/key", "unsaved");
+    for (tool, args) in [
+        ("workspace_git_log", json!({"path": "pub", "files": true})),
+        ("workspace_git_show", json!({"path": "pub"})),
+        ("workspace_git_show", json!({"path": "pub/y"})),
+        ("workspace_git_show", json!({"path": "absent"})),
+        ("workspace_git_diff", json!({"path": "pub"})),
+        ("workspace_git_blame", json!({"path": "pub/z"})),
+        ("workspace_list_directory", json!({"path": "pub"})),
+        ("workspace_search_code", json!({"path": "pub", "pattern": "."})),
+    ] {
+        let reply = fixture.ok(tool, args.clone()).await;
+        assert!(reply.get("hidden").is_none(), "{tool} {args} {reply}");
+    }
 }

@@ -9,7 +9,7 @@ use git2::{IndexAddOption, Oid, Repository, Signature, Time};
 use opsgate_audit::{CallRef, CanonicalJson, Digest, Log, Options, SigningKey};
 use opsgate_tools::error::{ToolError, ToolErrorKind};
 use opsgate_tools::registry::Registry;
-use opsgate_tools::scope::{OutputFilter, PathFilter, ScopeKind, Scopes};
+use opsgate_tools::scope::{OutputFilter, PathFilter, Redaction, ScopeKind, Scopes};
 use opsgate_tools::tool::{Action, CallContext, Prepared};
 use opsgate_tools::workspace::{self, ServiceSources, Workspace};
 use serde_json::{Map, Value};
@@ -50,6 +50,7 @@ pub(crate) struct Fixture {
     calls: AtomicU64,
     clock: AtomicU64,
     pub(crate) denied: Denied,
+    pub(crate) redaction: Option<Arc<dyn Redaction>>,
     pub(crate) bytes: usize,
     pub(crate) cancel: CancellationToken,
 }
@@ -67,7 +68,19 @@ impl Fixture {
         let (log, _) = Log::open(Options::new(home.path().join("audit"), home.path().join("sealed"), "test/workspace".into(), key)).unwrap();
         let tools = Registry::new(workspace::tools_with(services)).unwrap();
         let (calls, clock) = (AtomicU64::new(0), AtomicU64::new(1_700_000_000));
-        Self { home, top, git, log, tools, calls, clock, denied: Denied::default(), bytes: 100_000, cancel: CancellationToken::new() }
+        Self {
+            home,
+            top,
+            git,
+            log,
+            tools,
+            calls,
+            clock,
+            denied: Denied::default(),
+            redaction: None,
+            bytes: 100_000,
+            cancel: CancellationToken::new(),
+        }
     }
 
     pub(crate) fn deny(mut self, paths: &[&'static str]) -> Self {
@@ -131,7 +144,10 @@ impl Fixture {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let call = CallRef { request_id: format!("01900000-0000-7000-8000-{number:012x}").parse().unwrap(), correlation_id: [1; 16] };
         let (receipt, _pending) = self.log.intent(&call, digest(), CanonicalJson::of(&Map::new()).unwrap()).unwrap();
-        let filter = OutputFilter::new(Arc::new(self.denied.clone()), self.bytes);
+        let mut filter = OutputFilter::new(Arc::new(self.denied.clone()), self.bytes);
+        if let Some(redaction) = &self.redaction {
+            filter = filter.with_redaction(redaction.clone());
+        }
         match prepared.action {
             Action::Read(read) => read.run(filter, receipt).await,
             Action::Write(_) => panic!("no workspace tool here writes"),

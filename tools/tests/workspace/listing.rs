@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use opsgate_tools::error::ToolErrorKind::{InvalidArguments, NotFound};
+use opsgate_tools::error::ToolErrorKind::{InvalidArguments, NotFound, TooLarge};
 use opsgate_tools::scope::ScopeKind;
 use serde_json::{Value, json};
 
@@ -123,4 +123,30 @@ async fn a_searched_file_is_judged_as_one() {
         let prepared = fixture.prepare(SEARCH, json!({"pattern": "y", "path": path})).await.unwrap();
         assert_eq!(prepared.scopes.values(kind).collect::<Vec<_>>(), [path]);
     }
+}
+
+#[tokio::test]
+async fn files_too_large_to_search_are_told() {
+    let fixture = Fixture::new().deny(&["denied"]);
+    for path in ["a1", "a2", "a3", "b/4", "c5", "c6", "denied/7"] {
+        fixture.write(path, "");
+        std::fs::OpenOptions::new().write(true).open(fixture.path(path)).unwrap().set_len((16 << 20) + 1).unwrap();
+    }
+    fixture.write("b/x", "needle\n").write("d", "needle\n");
+    let found = fixture.ok(SEARCH, json!({"pattern": "needle"})).await;
+    assert_eq!((&found["skipped"], &found["skipped_files"]), (&json!(6), &json!(["a1", "a2", "a3", "b/4", "c5"])), "{found}");
+    assert_eq!(fixture.ok(SEARCH, json!({"pattern": "needle", "glob": "c*"})).await["skipped_files"], json!(["c5", "c6"]));
+    assert!(fixture.ok(SEARCH, json!({"pattern": "needle", "path": "d"})).await.get("skipped").is_none());
+    let pages = fixture.pages(SEARCH, json!({"pattern": "needle", "limit": 1})).await;
+    assert_eq!(pages.iter().filter_map(|page| page["skipped"].as_u64()).sum::<u64>(), 6);
+    let error = fixture.err(SEARCH, json!({"pattern": "needle", "path": "b/4"})).await;
+    assert!(error.kind == TooLarge && error.client.contains("`b/4`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_a_line() {
+    let fixture = Fixture::new();
+    fixture.write("x", "\u{feff}needle\n");
+    let found = fixture.ok(SEARCH, json!({"pattern": "^needle"})).await;
+    assert_eq!(each(&found, "matches", "text"), ["needle"]);
 }

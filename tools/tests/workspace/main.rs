@@ -8,5 +8,7 @@ mod git;
 mod listing;
 mod pages;
 mod paths;
+mod redacted;
 mod schema;
+mod secret;
 mod services;
