@@ -16,6 +16,7 @@ use std::ops::Range;
 pub(super) fn find(text: &str, hit: Range<usize>, floor: usize, read: &Cell<usize>, spans: &mut Vec<Span>) -> usize {
     let bytes = text.as_bytes();
     let (Range { start, .. }, end) = name_around(text, hit, floor);
+    let start = skip_column(text, start, end);
     let name = text.get(start..end).unwrap_or_default();
     let before = bytes.get(start.saturating_sub(16)..start).unwrap_or_default();
     if before.ends_with(MARK.as_bytes())
@@ -38,13 +39,16 @@ pub(super) fn find(text: &str, hit: Range<usize>, floor: usize, read: &Cell<usiz
         let key = Key { text, read, start, end: end + number, name, named: Sensitive { kind: "unseal_key", weight: Weight::Strong } };
         return key.value().map_or(end, |found| add(found, key.named.kind, spans));
     }
-    if !may_have_value(bytes, end, name) {
+    if !may_have_value(bytes, before, end, name) {
         return end;
     }
     let name = name.trim_end_matches(['.', '-']);
     let Some(named) = key_name::classify(name.trim_start_matches('-')) else { return end };
     let key = Key { text, read, start, end: start + name.len(), name, named };
-    key.value().map_or(end, |found| add(found, named.kind, spans)).max(end)
+    match key.value() {
+        Some(found) => add(found, named.kind, spans).max(end),
+        None => key.list().into_iter().map(|found| add(found, named.kind, spans)).max().unwrap_or(end).max(end),
+    }
 }
 
 /// What a password's own name announces.
@@ -67,22 +71,29 @@ fn is_assigned(bytes: &[u8], end: usize) -> bool {
 }
 
 /// Whether what follows a name can be its value at all: most words of clean text leave here.
-fn may_have_value(bytes: &[u8], end: usize, name: &str) -> bool {
+fn may_have_value(bytes: &[u8], before: &[u8], end: usize, name: &str) -> bool {
     let rest = bytes.get(end..).unwrap_or_default();
     let spaces = rest.iter().take(40).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     match rest.get(spaces) {
         Some(b'=' | b':' | b'%' | b'\\' | b'&' | b'>' | b'"' | b'\'' | b'`' | b']' | b'<' | 0x1b) => true,
-        Some(b'\n' | b'\r') => {
-            rest.iter().take(80).find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'v' | b'V' | b'"' | b'\''))
-        }
+        Some(b'\n' | b'\r' | b',' | b'|' | b'}' | b'?' | b'*') => true,
+        Some(b'+' | b'{' | b'o') if spaces > 0 => true,
+        Some(b'(') => matches!(rest.get(spaces + 1), Some(b' ' | b'"' | b'\'')),
+        Some(b'[') => rest.get(spaces + 1).is_some_and(|byte| *byte == b']' || byte.is_ascii_digit()),
         Some(_) if spaces > 0 => {
             name.starts_with('-')
+                || is_set(before)
                 || name.eq_ignore_ascii_case("password")
                 || matches!(name, "requirepass" | "masterauth" | "aws_secret_access_key")
                 || rest.get(spaces..).is_some_and(|rest| rest.starts_with(b"value") || rest.starts_with(b"type="))
         }
         _ => false,
     }
+}
+
+/// `ENV PASSWORD x`, `set -x PASSWORD x`, `#define PASSWORD "x"`.
+fn is_set(before: &[u8]) -> bool {
+    [&b"ENV"[..], b"setx", b"-x", b"-gx", b"-Ux", b"-xg", b"define", b"var", b"const"].iter().any(|word| before.trim_ascii_end().ends_with(word))
 }
 
 /// Whether the name around the piece `hit` is that of something secret, whatever follows it.
@@ -100,6 +111,19 @@ fn name_around(text: &str, hit: Range<usize>, floor: usize) -> (Range<usize>, us
     let rest = bytes.get(hit.end..).unwrap_or_default();
     let end = hit.end + rest.iter().take(LONGEST).take_while(|byte| is_name(byte)).count();
     (skip_escape(bytes, start, hit.start)..end, end)
+}
+
+/// `12-Cookie:`, `-Bearer x`: what a search or a difference puts before a line is no part of the name.
+fn skip_column(text: &str, start: usize, end: usize) -> usize {
+    let first = start.checked_sub(1).and_then(|at| text.as_bytes().get(at)).is_none_or(|byte| *byte == b'\n');
+    let name = text.get(start..end).unwrap_or_default();
+    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = name.get(digits..).and_then(|rest| rest.strip_prefix('-'));
+    match rest {
+        Some(_) if first && digits > 0 => start + digits + 1,
+        Some(word) if first && ["Bearer", "bearer", "sshpass", "requirepass", "masterauth"].contains(&word) => start + 1,
+        _ => start,
+    }
 }
 
 /// `\npassword=`: the letter of an escape is no part of the name.

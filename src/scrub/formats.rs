@@ -11,8 +11,11 @@ use std::cell::Cell;
 /// `IDENTIFIED BY 'x'`, as SQL sets passwords.
 pub(super) fn find_identified(text: &str, end: usize, read: &Cell<usize>, spans: &mut Vec<Span>) -> usize {
     let rest = text.get(end..).unwrap_or_default();
-    let by = memchr::memchr(b'\'', rest.as_bytes().get(..48.min(rest.len())).unwrap_or_default())
-        .filter(|at| rest.get(..*at).is_some_and(|between| between.to_ascii_lowercase().contains("by")));
+    let by = memchr::memchr2(b'\'', b'"', rest.as_bytes().get(..48.min(rest.len())).unwrap_or_default()).filter(|at| {
+        let between = rest.get(..*at).unwrap_or_default().to_ascii_lowercase();
+        // `identified by the "name"` is prose.
+        between.trim_end().ends_with("by") || (between.contains("by") && rest.as_bytes().get(*at) == Some(&b'\''))
+    });
     let key = Key { text, read, start: end, end, name: "password", named: PASSWORD };
     if let Some((from, to)) = by.and_then(|at| key.quoted(end + at)) {
         spans.push(Span { start: from, end: to, kind: PASSWORD.kind });
@@ -94,6 +97,24 @@ pub(super) fn find_mysql(text: &str, end: usize, read: &Cell<usize>, spans: &mut
     let command = line.iter().take(8).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let Some(flag) = memchr::memmem::find(line, b" -p").filter(|_| line.get(command) == Some(&b' ')) else { return end };
     let from = end + flag + 3;
+    let key = Key { text, read, start: from, end: from, name: "password", named: PASSWORD };
+    let found = key.quoted(from).or_else(|| {
+        let to = key.bare_end(from, |byte| matches!(byte, b'|' | b';' | b'&' | b')' | b'"' | b'\'' | b'`'));
+        key.accept_as(Weight::Strong, from, to, Place::Bare)
+    });
+    if let Some((start, to)) = found {
+        spans.push(Span { start, end: to, kind: PASSWORD.kind });
+    }
+    end
+}
+
+/// `redis-cli -a password`
+pub(super) fn find_redis(text: &str, end: usize, read: &Cell<usize>, spans: &mut Vec<Span>) -> usize {
+    let line = text.as_bytes().get(end..).unwrap_or_default();
+    let line = line.get(..256.min(line.len())).unwrap_or_default();
+    let line = line.get(..memchr::memchr(b'\n', line).unwrap_or(line.len())).unwrap_or_default();
+    let Some(flag) = [&b"-a "[..], b"--pass "].iter().find_map(|flag| memchr::memmem::find(line, flag).map(|at| at + flag.len())) else { return end };
+    let from = end + flag;
     let key = Key { text, read, start: from, end: from, name: "password", named: PASSWORD };
     let found = key.quoted(from).or_else(|| {
         let to = key.bare_end(from, |byte| matches!(byte, b'|' | b';' | b'&' | b')' | b'"' | b'\'' | b'`'));

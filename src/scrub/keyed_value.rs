@@ -1,9 +1,10 @@
 //! A sensitive key in a text, and the reading of its value: quoted, bare, in an element, behind a
 //! flag, in the next line.
 
-use super::key_name::{LONGEST, Sensitive, Weight};
+use super::key_name::{Sensitive, Weight};
 use super::placeholder::{Place, is_placeholder, is_secret, is_wordy};
 use super::span::MARK;
+use super::value::is_type_name;
 use std::cell::Cell;
 
 /// The longest value that is read for one key.
@@ -31,7 +32,7 @@ impl Key<'_> {
         self.text.get(at..).unwrap_or_default()
     }
 
-    fn before(&self) -> &[u8] {
+    pub(super) fn before(&self) -> &[u8] {
         self.text.as_bytes().get(self.start.saturating_sub(64)..self.start).unwrap_or_default()
     }
 
@@ -39,9 +40,7 @@ impl Key<'_> {
     pub(super) fn value(&self) -> Option<(usize, usize)> {
         let closed = self.skip_closing(self.end);
         if let Some(at) = self.element(closed) {
-            let end = at + memchr::memchr(b'<', self.rest(at).as_bytes().get(..VALUE.min(self.rest(at).len()))?)?;
-            self.read.set(self.read.get() + end - at);
-            return if self.rest(end).starts_with("</") { self.accept(at, end, Place::Leaf) } else { None };
+            return self.element_text(at);
         }
         let spaced = self.skip_spaces(closed);
         if let Some(at) = self.equals(spaced) {
@@ -52,10 +51,16 @@ impl Key<'_> {
             return self.after_separator(self.skip_spaces(spaced + 1), Separator::Colon);
         }
         if self.byte(closed) == Some(b',') && self.named.weight == Weight::Strong && self.is_argument() {
-            return self.quoted(self.skip_spaces(closed + 1));
+            return self.quoted_as(if self.reads_environment() { Weight::Weak } else { self.named.weight }, self.skip_spaces(closed + 1));
+        }
+        if let Some(found) = self.value_before() {
+            return Some(found);
         }
         if let Some(at) = self.pair(closed) {
             return self.after_separator(at, Separator::Pair);
+        }
+        if let Some(found) = self.explained(closed, spaced) {
+            return Some(found);
         }
         if self.is_flag() {
             return self.flag(closed, spaced);
@@ -67,12 +72,20 @@ impl Key<'_> {
     }
 
     /// Past the quotes, brackets and colours that close a key.
-    fn skip_closing(&self, mut at: usize) -> usize {
+    pub(super) fn skip_closing(&self, mut at: usize) -> usize {
         let limit = at + 24;
+        // `char password[] = …`
+        if at == self.end && self.byte(at) == Some(b'[') {
+            let size = self.rest(at + 1).bytes().take(8).take_while(u8::is_ascii_digit).count();
+            if self.byte(at + 1 + size) == Some(b']') && self.rest(at + 2 + size).trim_start_matches(' ').starts_with("= \"") {
+                return at + 2 + size;
+            }
+        }
         while at < limit {
             let rest = self.rest(at);
             let len = match self.byte(at) {
                 Some(b'"' | b'\'' | b'`' | b']') => 1,
+                Some(b'*') if rest.starts_with("**") => 2,
                 Some(b'\\') if rest.trim_start_matches('\\').starts_with(['"', '\'']) => 1,
                 Some(b'\\') if rest.starts_with("\\u0022") => 6,
                 Some(b'\\') if rest.starts_with("\\u001b[") || rest.starts_with("\\x1b[") => {
@@ -102,7 +115,7 @@ impl Key<'_> {
             return None;
         }
         let quoted = at > self.end;
-        let signs = ["=>", ":=", "=", "%3D", "%3d", "\\u003d", "\\u003D", "&#61;", "%3A"];
+        let signs = ["=>", ":=", "?=", "+=", "=", "%3D", "%3d", "\\u003d", "\\u003D", "&#61;", "%3A"];
         signs.iter().find(|sign| rest.starts_with(**sign) && (quoted || **sign != "%3A")).map(|sign| at + sign.len())
     }
 
@@ -110,8 +123,8 @@ impl Key<'_> {
     fn element(&self, closed: usize) -> Option<usize> {
         let rest = self.rest(closed);
         if let Some(inner) = rest.strip_prefix("</key>") {
-            let gap = inner.len() - inner.trim_start().len();
-            return inner.trim_start().starts_with("<string>").then(|| closed + 6 + gap + 8);
+            let text = self.skip_gap(self.text.len() - inner.len());
+            return self.rest(text).starts_with("<string>").then_some(text + 8);
         }
         let open = self.before().iter().rposition(|byte| matches!(byte, b'<' | b'>' | b'\n'));
         let tag = open.filter(|at| self.before().get(*at) == Some(&b'<')).and_then(|at| self.before().get(at + 1..))?;
@@ -130,67 +143,12 @@ impl Key<'_> {
 
     /// `name: PASSWORD` and then `value:`; `key="Password" value=`.
     fn pair(&self, closed: usize) -> Option<usize> {
-        let rest = self.rest(closed);
-        let gap = rest.bytes().take(80).take_while(|byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b'"' | b'\'' | b'\\')).count();
-        let word = rest.get(gap..)?;
-        if gap == 0 || !word.get(..5)?.eq_ignore_ascii_case("value") {
+        let gap = self.skip_gap(closed);
+        if gap == closed && gap == self.end || !self.rest(gap).get(..5)?.eq_ignore_ascii_case("value") {
             return None;
         }
-        let at = self.skip_closing(closed + gap + 5);
+        let at = self.skip_closing(gap + 5);
         matches!(self.byte(at), Some(b':' | b'=')).then(|| self.skip_spaces(at + 1))
-    }
-
-    /// `setenv("PASSWORD", …)`: whether the key is the first argument of what sets a value.
-    fn is_argument(&self) -> bool {
-        let before = self.before();
-        let call = before.strip_suffix(b"(\"").or_else(|| before.strip_suffix(b"('")).unwrap_or_default();
-        ["define", "setenv", "putenv", "setdefault", "setProperty", ".env"].iter().any(|name| call.ends_with(name.as_bytes()))
-    }
-
-    fn is_flag(&self) -> bool {
-        self.name.starts_with('-') && !matches!(self.before().last(), Some(byte) if byte.is_ascii_alphanumeric())
-    }
-
-    /// `--password value`, `"--password", "value"`.
-    pub(super) fn flag(&self, closed: usize, spaced: usize) -> Option<(usize, usize)> {
-        if closed > self.end && self.byte(closed) == Some(b',') {
-            let at = self.skip_spaces(closed + 1);
-            return self.quoted(at);
-        }
-        if spaced == closed || self.byte(spaced) == Some(b'-') {
-            return None;
-        }
-        self.quoted(spaced).or_else(|| {
-            let end = self.bare_end(spaced, |byte| matches!(byte, b'|' | b';' | b')' | b'`'));
-            self.accept(spaced, end, Place::Loose).filter(|_| !is_wordy_flag(self.text.get(spaced..end).unwrap_or_default()))
-        })
-    }
-
-    /// `PASSWORD 'x'` in SQL, `password x` in `.netrc`.
-    fn spoken(&self, spaced: usize) -> Option<(usize, usize)> {
-        let word = self.text.get(self.start..self.end)?;
-        if word.eq_ignore_ascii_case("password") && self.byte(spaced) == Some(b'\'') {
-            return self.quoted(spaced);
-        }
-        if word == "password" && self.follows_login() {
-            let end = self.bare_end(spaced, |_| false);
-            return self.accept(spaced, end, Place::Bare);
-        }
-        if self.named.kind == "aws_secret_key" {
-            let end = self.bare_end(spaced, |byte| matches!(byte, b'"' | b'\''));
-            return self.accept(spaced, end, Place::Loose).filter(|(from, to)| to - from == 40);
-        }
-        if word == "requirepass" || word == "masterauth" {
-            let end = self.bare_end(spaced, |_| false);
-            return self.accept(spaced, end, Place::Bare);
-        }
-        None
-    }
-
-    /// Whether `machine` or `login` stands shortly before, as in `.netrc`.
-    fn follows_login(&self) -> bool {
-        let before = self.text.as_bytes().get(self.start.saturating_sub(160)..self.start).unwrap_or_default();
-        memchr::memmem::rfind(before, b"login ").is_some() || memchr::memmem::rfind(before, b"machine ").is_some()
     }
 
     fn after_separator(&self, at: usize, separator: Separator) -> Option<(usize, usize)> {
@@ -201,6 +159,12 @@ impl Key<'_> {
         }
         if let Some(block) = self.block(at) {
             return Some(block);
+        }
+        // `**Password:** x`
+        let at = if self.rest(at).starts_with("** ") { at + 3 } else { at };
+        let at = self.continued(at).or_else(|| self.tagged(at, separator)).unwrap_or(at);
+        if separator == Separator::Colon && self.named.weight == Weight::Strong && matches!(self.byte(at), Some(b'\n' | b'\r')) {
+            return self.next_line(at);
         }
         if let Some((quote, 0, _)) = self.opening(at)
             && self.inside_string(quote)
@@ -244,9 +208,10 @@ impl Key<'_> {
             end = trimmed;
         }
         if separator == Separator::Colon
-            && let Some(assigned) = self.assigned_after_type(end)
+            && let Some(assigned) = self.assigned_after_type(at)
         {
-            return self.quoted(assigned);
+            let borrowed = self.byte(at) == Some(b'&');
+            return self.quoted_as(if borrowed { Weight::Weak } else { self.named.weight }, assigned);
         }
         let next = self.byte(end);
         let line_ends = self.rest(end).bytes().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).is_none_or(|byte| byte == b'\n' || byte == b'#');
@@ -271,11 +236,25 @@ impl Key<'_> {
         self.accept(at, end, place)
     }
 
+    /// `password: &anchor x`, `password: !!str x`: where the value begins.
+    fn tagged(&self, at: usize, separator: Separator) -> Option<usize> {
+        let rest = self.rest(at);
+        if separator != Separator::Colon || !(rest.starts_with('&') || rest.starts_with("!!")) {
+            return None;
+        }
+        let len = rest.bytes().take(48).take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'&' | b'!' | b'_' | b'-')).count();
+        let value = self.skip_spaces(at + len);
+        (value > at + len && !self.rest(value).starts_with(['=', ',', '&', '!'])).then_some(value)
+    }
+
     /// `password: str = "…"`: where the string after a type begins.
-    fn assigned_after_type(&self, end: usize) -> Option<usize> {
-        let sign = self.skip_spaces(end);
+    fn assigned_after_type(&self, from: usize) -> Option<usize> {
+        let is_type =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'&' | b'\'' | b'<' | b'>' | b'_' | b'?' | b'|' | b'[' | b']');
+        let sign = from + self.rest(from).bytes().take(48).take_while(is_type).count();
         let at = self.skip_spaces(sign + 1);
-        (sign > end && self.byte(sign) == Some(b'=') && matches!(self.byte(at), Some(b'"' | b'\''))).then_some(at)
+        (sign > from && self.byte(sign) == Some(b'=') && matches!(self.byte(at), Some(b'"' | b'\'' | b'b')) && self.opening(at).is_some())
+            .then_some(at)
     }
 
     /// Whether a string that `quote` opened earlier on the line goes on after the key.
@@ -296,6 +275,7 @@ impl Key<'_> {
     /// The quote at `at`: its byte, how many backslashes escape it, and where its text begins.
     pub(super) fn opening(&self, at: usize) -> Option<(u8, usize, usize)> {
         let at = match self.byte(at) {
+            Some(b'N') if self.byte(at + 1) == Some(b'\'') => at + 1,
             Some(b'b' | b'r' | b'f' | b'u' | b'@' | b'L') if matches!(self.byte(at + 1), Some(b'"' | b'\'')) => at + 1,
             _ => at,
         };
@@ -306,9 +286,25 @@ impl Key<'_> {
 
     /// The quoted value at `at`, to its closing quote or, cut off, to the end of the line.
     pub(super) fn quoted(&self, at: usize) -> Option<(usize, usize)> {
+        self.quoted_as(self.named.weight, at)
+    }
+
+    /// As [`Key::quoted`], judged by another weight.
+    pub(super) fn quoted_as(&self, weight: Weight, at: usize) -> Option<(usize, usize)> {
         let (quote, slashes, from) = self.opening(at)?;
         let bytes = self.rest(from).as_bytes();
         let bytes = bytes.get(..VALUE.min(bytes.len()))?;
+        let triple = [quote; 3];
+        if slashes == 0 && bytes.starts_with(&[quote; 2]) && matches!(quote, b'"' | b'\'') {
+            let len = memchr::memmem::find(bytes.get(2..)?, &triple)?;
+            self.read.set(self.read.get() + len);
+            let (from, to) = (from + 2, from + 2 + len);
+            let inner = self.text.get(from..to)?.trim_start().trim_start_matches(['+', '-']);
+            let column = super::lines::column(inner.as_bytes());
+            let from = to - inner.get(column..)?.len();
+            let len = self.text.get(from..to)?.lines().next()?.len();
+            return self.accept_as(weight, from, from + len, Place::Quoted);
+        }
         let mut doubled = None;
         let closing = memchr::memchr_iter(quote, bytes).find(|place| {
             let before = bytes.get(..*place).unwrap_or_default().iter().rev().take(16).take_while(|byte| **byte == b'\\').count();
@@ -324,7 +320,7 @@ impl Key<'_> {
             Some(place) => from + place - slashes.min(place),
             None => from + memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len()),
         };
-        self.accept(from, floor_boundary(self.text, end), Place::Quoted)
+        self.accept_as(weight, from, floor_boundary(self.text, end), Place::Quoted)
     }
 
     /// The end of an unquoted value.
@@ -334,31 +330,7 @@ impl Key<'_> {
         at + len
     }
 
-    /// A YAML block scalar: `key: |` and the lines that are indented deeper.
-    fn block(&self, at: usize) -> Option<(usize, usize)> {
-        let rest = self.rest(at);
-        if self.named.weight != Weight::Strong || !rest.starts_with(['|', '>']) {
-            return None;
-        }
-        let header = memchr::memchr(b'\n', rest.as_bytes().get(..8.min(rest.len()))?)?;
-        let line_start = memchr::memrchr(b'\n', self.text.as_bytes().get(self.start.saturating_sub(LONGEST)..self.start)?)
-            .map_or(0, |at| self.start.saturating_sub(LONGEST) + at + 1);
-        let indent = self.rest(line_start).bytes().take_while(|byte| *byte == b' ').count();
-        let from = at + header + 1;
-        let mut end = from;
-        for line in self.rest(from).split_inclusive('\n').take(200) {
-            let depth = line.len() - line.trim_start_matches(' ').len();
-            if !line.trim().is_empty() && depth <= indent {
-                break;
-            }
-            end += line.len();
-        }
-        let body = self.text.get(from..end)?;
-        let from = from + (body.len() - body.trim_start().len());
-        self.accept(from, from + body.trim().len(), Place::Leaf)
-    }
-
-    fn accept(&self, from: usize, to: usize, place: Place) -> Option<(usize, usize)> {
+    pub(super) fn accept(&self, from: usize, to: usize, place: Place) -> Option<(usize, usize)> {
         self.accept_as(self.named.weight, from, to, place)
     }
 
@@ -374,6 +346,9 @@ impl Key<'_> {
 
     /// Whether the key begins a line or follows a separator, rather than standing in a sentence.
     fn begins_line(&self) -> Line {
+        if self.is_first() {
+            return Line::First;
+        }
         let before = self.before();
         let lead = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'-' | b'+' | b'"' | b'\'' | b'#' | b'$' | b'>')).count();
         let rest = before.get(..before.len() - lead).unwrap_or_default();
@@ -399,17 +374,6 @@ fn next_pair(value: &str) -> Option<usize> {
 /// A word as programs have it before a comma.
 fn placeholder_like(value: &str) -> bool {
     is_placeholder(value) || is_wordy(value)
-}
-
-/// `Option`, `SecretString`, `ApiKey`: what programs write after a colon.
-fn is_type_name(value: &str) -> bool {
-    value.starts_with(|c: char| c.is_ascii_uppercase())
-        && value.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'?' | b'|' | b'[' | b']'))
-}
-
-/// `--token file`, `--password stdin`: a word that is no secret beside a flag in a sentence.
-fn is_wordy_flag(value: &str) -> bool {
-    is_wordy(value) && value.len() < 6
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

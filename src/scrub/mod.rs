@@ -5,24 +5,30 @@
 //! 1. `known`: the gateway's own credentials, in every form they may take.
 //! 2. `tokens`: runs of token characters, probed against the table of formats in `rules`.
 //! 3. `stems`: pieces of key names (`passw`, `secr`, `tok`), URIs and key blocks, judged by
-//!    `context` (with `key_name`, `keyed_value`, `placeholder`), `uri`, `pem`, `formats`.
-//! 4. `span`: findings that overlap become one, and each becomes `[REDACTED:kind]`.
+//!    `context` (with `key_name`, `keyed_value`, `commands`, `lines`, `placeholder`), `uri`, `pem`, `formats`.
+//! 4. `escapes`: where letters are escaped, 2 and 3 once more on the decoded text.
+//! 5. `span`: findings that overlap become one, and each becomes `[REDACTED:kind]`.
 //!
 //! JSON is walked with its key names by `json`; what it finds never changes the shape of a document.
 
 mod clean;
+mod commands;
 mod context;
 mod counts;
 mod decode;
+mod escapes;
 mod formats;
 mod headers;
 mod json;
 mod key_name;
+mod key_words;
 mod keyed_value;
 mod known;
 mod kubernetes;
+mod lines;
 mod pem;
 mod placeholder;
+mod placeholder_words;
 mod rules;
 mod scan;
 mod shape;

@@ -52,12 +52,14 @@ fn armour_of_putty(text: &str, start: usize, spans: &mut Vec<Span>) -> usize {
 /// Goes forward piece by piece and stops at the first that belongs to no key.
 fn body_end(text: &str, body: usize, begin: usize) -> Option<usize> {
     let mut end = None;
-    let mut blank = 0;
+    let (mut blank, mut foreign) = (0, 0);
     // Up to the next key, so that a text of nothing but beginnings is read once.
     let rest = text.get(body..)?;
     let limit = memchr::memmem::find(rest.as_bytes(), b"BEGIN ").unwrap_or(rest.len());
-    let pieces = Pieces { text: text.get(..body + limit)?, at: body };
-    for (from, piece) in pieces {
+    let mut pieces = Pieces { text: text.get(..body + limit)?, at: body };
+    // Programs have more on the line of a header.
+    let alone = rest.get(..limit).unwrap_or_default().split(['\n', '\\']).next().is_some_and(|rest| rest.trim().is_empty());
+    while let Some((from, piece)) = pieces.next() {
         let to = from + piece.len();
         if let Some(close) = piece.find("-----END ").or_else(|| piece.find("---- END ")) {
             let tail = piece.get(close + 5..).unwrap_or_default();
@@ -66,24 +68,100 @@ fn body_end(text: &str, body: usize, begin: usize) -> Option<usize> {
                 from + close + 5 + at + dashes
             });
             let material = end.is_some() || is_material(piece.get(..close).unwrap_or_default(), false);
-            return material.then_some(shut);
+            return material.then(|| block_after(&pieces, shut));
         }
         let content = piece.trim();
         if content.is_empty()
             || content.bytes().all(|byte| matches!(byte, b'+' | b'-' | b'>' | b'|' | b'#' | b'*' | b'"' | b'\'' | b' ' | b',' | b'\\'))
         {
             blank += 1;
-            if blank > 3 {
+            if blank > 3 && foreign >= FOREIGN {
+                break;
+            }
+        } else if foreign > 0 && !is_whole_line(content) && !content.contains("-----") {
+            foreign += 1;
+            if foreign > FOREIGN {
                 break;
             }
         } else if is_material(content, end.is_some()) {
-            blank = 0;
+            (blank, foreign) = (0, 0);
             end = Some(from + piece.trim_end_matches(['"', '\'', ' ', ',', '\r', '\\', ';', ')']).len());
         } else if !is_header(content) {
-            break;
+            // A comment or another line of a log: the key may go on behind it.
+            foreign += 1;
+            if (end.is_none() && !alone) || foreign > FOREIGN {
+                break;
+            }
         }
     }
     end.filter(|end| *end > begin)
+}
+
+/// How many lines that belong to no key may stand between two that do.
+const FOREIGN: usize = 12;
+/// A block of so many whole lines behind a key is taken for a part of it.
+const BLOCK: usize = 3;
+
+/// The end of the block of whole lines that follows a key, or else the key's own end.
+fn block_after(pieces: &Pieces<'_>, shut: usize) -> usize {
+    let (mut end, mut lines) = (shut, 0);
+    for (skipped, (from, piece)) in (Pieces { text: pieces.text, at: pieces.at }).enumerate() {
+        if is_whole_line(piece.trim()) {
+            (end, lines) = (from + piece.trim_end().len(), lines + 1);
+        } else if lines > 0 || skipped > 2 || piece.contains("-----") {
+            break;
+        }
+    }
+    if lines >= BLOCK { end } else { shut }
+}
+
+/// A line of 40 to 80 characters of base64 and nothing else, which is no hash.
+fn is_whole_line(line: &str) -> bool {
+    let line = line.trim_matches(|c: char| matches!(c, '"' | '\'' | ',' | ' ' | '+' | '-' | '>' | '|' | '#' | '*' | '\\' | ';' | ')' | '\t'));
+    (40..=80).contains(&line.len())
+        && line.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+        && line.bytes().any(|byte| byte.is_ascii_uppercase())
+        && line.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
+/// Looks at the `KEY` at `hit` of `PRIVATE KEY-----` without its `BEGIN`: the header was cut off
+/// inside, or the end of a key whose beginning is not in the text.
+pub(super) fn find_cut(text: &str, hit: usize, spans: &mut Vec<Span>) {
+    let (Some(before), Some(rest)) = (text.get(..hit), text.get(hit..)) else { return };
+    let Some(dashes) = ["KEY-----", "KEY BLOCK-----"].into_iter().find(|closing| rest.starts_with(closing)) else { return };
+    let near = before.len().saturating_sub(72);
+    let begin = memchr::memrchr(b'\n', before.as_bytes().get(near..).unwrap_or_default()).map(|at| near + at + 1);
+    let Some(line) = begin.or_else(|| (near == 0).then_some(0)).and_then(|begin| before.get(begin..)) else { return };
+    if !line.ends_with("ATE ") || line.len() > 64 || line.contains("BEGIN ") {
+        return;
+    }
+    let begin = hit - line.len();
+    if !line.contains("END ") {
+        let body = hit + dashes.len();
+        if line.trim_start().len() <= 24
+            && line.trim().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ')
+            && let Some(end) = body_end(text, body, begin)
+        {
+            spans.push(Span { start: begin, end, kind: "private_key" });
+        }
+        return;
+    }
+    // Backward over the lines of the key.
+    let mut from = begin;
+    while let Some(above) = from.checked_sub(1).and_then(|end| text.get(from.saturating_sub(120)..end).map(|above| (above, end))) {
+        let (above, end) = above;
+        let start = memchr::memrchr(b'\n', above.as_bytes()).map_or(end - above.len(), |at| end - above.len() + at + 1);
+        let content = text.get(start..end).unwrap_or_default().trim();
+        let short = from == begin && content.len() < 40 && is_material(content, true);
+        if !is_whole_line(content) && !short {
+            break;
+        }
+        from = start;
+    }
+    if from < begin && text.get(from..begin).is_some_and(|body| body.lines().any(|line| is_whole_line(line.trim()))) {
+        let line_end = hit + dashes.len();
+        spans.push(Span { start: from, end: line_end, kind: "private_key" });
+    }
 }
 
 /// A line of key material: its last word is base64, long enough unless others came before it.

@@ -1,6 +1,7 @@
 //! Values beside a sensitive key that are no secret: placeholders, references, types, code, words.
 
 use super::key_name::Weight;
+use super::placeholder_words::{COMMON, REFERENCES, SPOKEN};
 use super::span::{MARK, mark_len};
 use super::value::{is_identifier, looks_random};
 
@@ -89,140 +90,6 @@ fn vowels(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y')).count()
 }
 
-/// Words that stand beside sensitive keys in programs, schemas and messages.
-const COMMON: &[&str] = &[
-    "absent",
-    "admin",
-    "any",
-    "array",
-    "auth",
-    "auto",
-    "basic",
-    "bearer",
-    "bool",
-    "boolean",
-    "bytes",
-    "char",
-    "const",
-    "default",
-    "default_value",
-    "denied",
-    "deny",
-    "disabled",
-    "dynamic",
-    "empty",
-    "enabled",
-    "env",
-    "error",
-    "expired",
-    "external",
-    "failed",
-    "failure",
-    "field",
-    "file",
-    "found",
-    "generate",
-    "generated",
-    "hashed",
-    "header",
-    "hidden",
-    "ignore",
-    "ignored",
-    "incorrect",
-    "inherit",
-    "input",
-    "int",
-    "integer",
-    "internal",
-    "invalid",
-    "is",
-    "key",
-    "keyring",
-    "list",
-    "manual",
-    "map",
-    "mask",
-    "masked",
-    "match",
-    "mismatch",
-    "missing",
-    "must",
-    "never",
-    "new",
-    "none",
-    "not",
-    "number",
-    "object",
-    "ok",
-    "omitted",
-    "optional",
-    "option",
-    "pass",
-    "present",
-    "private",
-    "prompt",
-    "provided",
-    "public",
-    "random",
-    "read",
-    "redacted",
-    "rejected",
-    "required",
-    "reset",
-    "revoked",
-    "rotated",
-    "self",
-    "sensitive",
-    "set",
-    "static",
-    "str",
-    "string",
-    "success",
-    "text",
-    "the",
-    "todo",
-    "type",
-    "undefined",
-    "unknown",
-    "unset",
-    "valid",
-    "value",
-    "varchar",
-    "void",
-    "wrong",
-    "write",
-    "yes",
-    "off",
-    "on",
-    "no",
-    "null",
-    "nil",
-    "true",
-    "false",
-    "changeme",
-    "change_me",
-    "change-me",
-    "example",
-    "dummy",
-    "fake",
-    "sample",
-    "placeholder",
-    "redacted",
-    "filtered",
-    "scrubbed",
-    "removed",
-    "foo",
-    "bar",
-    "baz",
-    "foobar",
-    "test",
-    "unused",
-    "unsupported",
-    "supported",
-    "unchanged",
-    "updated",
-];
-
 fn is_common(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     COMMON.contains(&lower.as_str())
@@ -252,27 +119,6 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     let wrapped = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);
     let masked = value.contains("***") || value.contains("…") || value.contains("••") || lower.contains("xxxx") || value.ends_with("...");
-    let spoken = [
-        "your",
-        "insert",
-        "replace",
-        "enter-",
-        "enter_",
-        "change-me",
-        "change_me",
-        "changeme",
-        "placeholder",
-        "example",
-        "redacted",
-        "dummy",
-        "todo",
-        "fixme",
-        "my-",
-        "my_",
-        "some-",
-        "some_",
-        "fake",
-    ];
     masked
         || wrapped("<", ">")
         || wrapped("{{", "}}")
@@ -286,7 +132,7 @@ pub(super) fn is_placeholder(value: &str) -> bool {
         || value.starts_with("{{")
         || (value.starts_with('%') && value.len() <= 4)
         || matches!(lower.as_str(), "null" | "nil" | "none" | "true" | "false" | "undefined" | "yes" | "no" | "n/a" | "na" | "~" | "void" | "empty")
-        || ((is_wordy(value) || lower.contains("example")) && spoken.iter().any(|word| lower.starts_with(word) || lower.ends_with(word)))
+        || ((is_wordy(value) || lower.contains("example")) && SPOKEN.iter().any(|word| lower.starts_with(word) || lower.ends_with(word)))
         || (is_wordy(value) && (lower.ends_with("here") || lower.contains("redacted") || lower.contains("your")))
 }
 
@@ -302,53 +148,14 @@ fn is_variable(value: &str) -> bool {
 fn is_marks(value: &str) -> bool {
     let mut rest = value;
     while let Some(len) = mark_len(rest) {
-        rest = rest.get(len..).unwrap_or_default().trim_start_matches([' ', ',', ';']);
+        rest = rest.get(len..).unwrap_or_default().trim_start_matches([' ', ',', ';', '\n', '\r', '\t']);
     }
     rest.is_empty() && value.starts_with(MARK)
 }
 
 /// Where the secret is, rather than what it is.
 fn is_reference(value: &str) -> bool {
-    const PREFIXES: &[&str] = &[
-        "vault:",
-        "op://",
-        "ref+",
-        "arn:",
-        "ssm:",
-        "env:",
-        "env.",
-        "file:",
-        "secret://",
-        "sm://",
-        "gcp-sm:",
-        "aws-sm:",
-        "keyring:",
-        "@Microsoft.KeyVault",
-        "ENC[",
-        "{cipher}",
-        "secrets.",
-        "secrets/",
-        "projects/",
-        "resolve:",
-        "{resolve:",
-        "awssm:",
-        "azurekv:",
-        "kms:",
-        "bws:",
-        "infisical:",
-        "doppler:",
-        "https://",
-        "http://",
-        "/run/secrets",
-        "./",
-        "../",
-        "~/",
-        "!Ref",
-        "!Sub",
-        "!vault",
-        "!reference",
-    ];
-    PREFIXES.iter().any(|prefix| value.starts_with(prefix)) || is_path(value)
+    REFERENCES.iter().any(|prefix| value.starts_with(prefix)) || is_path(value)
 }
 
 fn is_path(value: &str) -> bool {
@@ -390,7 +197,7 @@ fn is_code(value: &str, place: Place) -> bool {
                 || (value.contains('<') && value.split('<').next().is_some_and(is_dotted_name))
                 || (value.contains('.') && is_dotted_name(value) && is_wordy(value))
                 || (value.ends_with('?') && is_dotted_name(value.trim_end_matches('?')))
-                || value.strip_prefix("0x").is_some_and(|digits| digits.len() <= 16)
+                || value.strip_prefix("0x").is_some_and(|digits| digits.len() <= 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
                 || (place == Place::Loose && is_dotted_name(value) && (is_snake_name(value) || is_constant_name(value) || is_camel_name(value)))
         }
     }

@@ -3,7 +3,7 @@
 use super::counts::Counts;
 use super::known::Known;
 use super::span::{LineEnds, Span, replace};
-use super::{stems, tokens};
+use super::{escapes, stems, tokens};
 
 /// Replacing can bring a key beside another value, so a changed text is scanned again. Each round
 /// shortens what is left to find; this many are enough for any text that was not made to last.
@@ -38,5 +38,12 @@ pub(super) fn find(text: &str, known: &Known, depth: usize) -> Vec<Span> {
     known.find(text, &mut spans);
     tokens::find(text, known, depth, &mut spans);
     stems::find(text, &mut spans);
+    if let Some(plain) = escapes::decode(text) {
+        let mut hidden = Vec::new();
+        known.find(&plain.text, &mut hidden);
+        tokens::find(&plain.text, known, depth, &mut hidden);
+        stems::find(&plain.text, &mut hidden);
+        spans.extend(hidden.into_iter().map(|span| plain.locate(span)));
+    }
     spans
 }

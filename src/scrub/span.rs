@@ -38,6 +38,21 @@ fn push_mark(out: &mut String, kind: &str) {
     out.push(']');
 }
 
+/// A mark for each line of `secret`; indentation and line ends stay.
+fn push_marks(out: &mut String, secret: &str, kind: &str) {
+    for (number, line) in secret.split_inclusive('\n').enumerate() {
+        let content = line.trim();
+        let lead = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if number > 0 && !content.is_empty() {
+            out.push_str(line.get(..lead).unwrap_or_default());
+        }
+        if number == 0 || !content.is_empty() {
+            push_mark(out, kind);
+        }
+        out.push_str(line.get(line.trim_end_matches(['\r', '\n']).len()..).unwrap_or_default());
+    }
+}
+
 /// What a replacement does with the line ends inside of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineEnds {
@@ -63,14 +78,9 @@ pub(super) fn replace(text: &str, mut spans: Vec<Span>, line_ends: LineEnds, cou
             }
         }
         out.push_str(text.get(done..start).unwrap_or_default());
-        push_mark(&mut out, longest.kind);
-        if line_ends == LineEnds::Kept {
-            for line in text.get(start..end).unwrap_or_default().split('\n').skip(1) {
-                out.push('\n');
-                if !line.trim().is_empty() {
-                    push_mark(&mut out, longest.kind);
-                }
-            }
+        match line_ends {
+            LineEnds::Joined => push_mark(&mut out, longest.kind),
+            LineEnds::Kept => push_marks(&mut out, text.get(start..end).unwrap_or_default(), longest.kind),
         }
         counts.add(longest.kind);
         done = end;

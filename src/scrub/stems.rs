@@ -26,6 +26,8 @@ enum Announces {
     Mysql,
     /// `curl -u user:password`.
     Curl,
+    /// `redis-cli -a password`.
+    Redis,
 }
 
 /// Pieces of key names, each also searched capitalised and in capitals. All pieces together must
@@ -41,6 +43,7 @@ const OTHERS: &[(&str, Announces)] = &[
     ("identified ", Announces::Identified),
     ("curl ", Announces::Curl),
     ("mysql", Announces::Mysql),
+    ("redis-cli ", Announces::Redis),
 ];
 
 /// Pieces with rare bytes, which are cheaper searched alone: together they would slow the packed
@@ -161,6 +164,7 @@ impl Search<'_> {
         let looked_to = match what {
             Announces::Key => {
                 self.manifests.find(self.text, start, self.spans);
+                pem::find_cut(self.text, start, self.spans);
                 // `sig=` has its separator in the piece.
                 let name_end = end - usize::from(self.text.as_bytes().get(end - 1) == Some(&b'='));
                 context::find(self.text, start..name_end, floor, &self.read, self.spans)
@@ -171,6 +175,7 @@ impl Search<'_> {
             Announces::Mysql => formats::find_mysql(self.text, end, &self.read, self.spans),
             Announces::Hash => formats::find_hash(self.text, start, self.spans),
             Announces::Pgpass => formats::find_pgpass(self.text, start, end, self.spans),
+            Announces::Redis => formats::find_redis(self.text, end, &self.read, self.spans),
             Announces::Curl => formats::find_user(self.text, end, self.spans),
         };
         looked_to.max(end)

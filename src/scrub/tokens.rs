@@ -90,9 +90,9 @@ impl Runs<'_> {
         let mut found_to = floor;
         self.ends.new_run();
         while at < end {
-            if begins_word(bytes, at)
-                && let Some((to, kind)) = index.match_at(self.text, at, &mut self.ends)
-            {
+            let found =
+                if begins_word(bytes, at) { index.match_at(self.text, at, &mut self.ends) } else { index.match_glued(self.text, at, &mut self.ends) };
+            if let Some((to, kind)) = found {
                 spans.push(Span { start: at, end: to, kind });
                 found_to = found_to.max(to);
                 at = to.max(at + 1);
@@ -121,9 +121,42 @@ impl Runs<'_> {
         let after = bytes.get(end..).unwrap_or_default();
         let to = after.iter().position(foreign).map_or(bytes.len(), |at| end + at);
         self.decoded_to = to;
+        if let Some(block) = wrapped(bytes, from, to) {
+            self.decoded_to = block;
+            let joined: String = self.text.get(from..block)?.split(['\n', '\r', ' ', '\t']).collect();
+            if let Some(kind) = decode::hidden_kind(joined.trim_end_matches('='), self.known, self.depth) {
+                return Some(Span { start: from, end: block, kind });
+            }
+        }
         let kind = decode::hidden_kind(self.text.get(from..to)?, self.known, self.depth)?;
         let padding = bytes.get(to..).unwrap_or_default().iter().take(2).take_while(|byte| **byte == b'=').count();
         Some(Span { start: from, end: to + padding, kind })
+    }
+}
+
+/// The end of a block of base64 in lines of one length whose first is `from..to`.
+fn wrapped(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+    let width = to - from;
+    if !(48..=128).contains(&width) {
+        return None;
+    }
+    let is_base64 = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    let mut end = to;
+    loop {
+        let rest = bytes.get(end..)?;
+        let rest = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?.trim_ascii_start();
+        let at = bytes.len() - rest.len();
+        let len = rest.iter().take(width + 1).take_while(is_base64).count();
+        let padding = rest.get(len..)?.iter().take(2).take_while(|byte| **byte == b'=').count();
+        let closed = rest.get(len + padding).is_none_or(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\'' | b'<'));
+        let whole = len == width && padding == 0;
+        if !closed || len == 0 || len > width || at > end + 64 {
+            return (end > to).then_some(end);
+        }
+        end = at + len + padding;
+        if !whole || bytes.get(end).is_none_or(|byte| !matches!(byte, b'\n' | b'\r')) {
+            return Some(end);
+        }
     }
 }
 

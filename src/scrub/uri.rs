@@ -60,7 +60,7 @@ fn is_password(password: &str) -> bool {
 }
 
 fn token(user: &str, from: usize, spans: &mut Vec<Span>) {
-    if user.len() >= 20 && !is_placeholder(user) && looks_random(user) {
+    if user.len() >= 16 && !is_placeholder(user) && looks_random(user) {
         spans.push(Span { start: from, end: from + user.len(), kind: "uri_token" });
     }
 }

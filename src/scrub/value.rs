@@ -35,6 +35,11 @@ pub(super) fn looks_random(text: &str) -> bool {
     distinct >= wanted.max(5) && (mixed || cased)
 }
 
+/// Stricter than [`looks_random`]: a short prefix needs upper and lower case and digits.
+pub(super) fn mixed_case_random(text: &str) -> bool {
+    looks_random(text) && text.bytes().filter(u8::is_ascii_uppercase).count() >= 3 && text.bytes().filter(u8::is_ascii_digit).count() >= 1
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Lower,
@@ -75,4 +80,10 @@ fn is_date_or_version(text: &str) -> bool {
     let text = text.strip_prefix('v').unwrap_or(text);
     text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b':' | b'T' | b'Z' | b'+' | b' ' | b'/'))
+}
+
+/// `Option`, `SecretString`, `ApiKey`: what programs write after a colon.
+pub(super) fn is_type_name(value: &str) -> bool {
+    value.starts_with(|c: char| c.is_ascii_uppercase())
+        && value.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'?' | b'|' | b'[' | b']'))
 }

@@ -1,9 +1,16 @@
 //! Cloud and hosting vendors, infrastructure tools.
 
 use super::{Rule, rule};
-use crate::scrub::value::looks_random;
+use crate::scrub::value::{looks_random, mixed_case_random};
 
 pub(super) const RULES: &[Rule] = &[
+    rule(
+        "opsgate_key",
+        "opsgate_{w43-}",
+        &["opsgate_{w42}{a1}"],
+        &["opsgate_{a20}", "opsgate_{L6}_{L7}_{L8}_{L8}_{L8}_{L12}", "opsgate_secrets_scrubbed_total"],
+    )
+    .checked(has_capitals),
     rule("aws_access_key_id", "AKIA{516}", &["AKIA{516}"], &["AKIA{515}", "AKIA{517}", "AKIA{l16}"]),
     rule("aws_temporary_key_id", "ASIA{516}", &["ASIA{516}"], &["ASIA{515}", "ASIA{520}"]),
     rule("aws_service_key_id", "ABIA{516}", &["ABIA{516}"], &["ABIA{514}"]),
@@ -21,6 +28,11 @@ pub(super) const RULES: &[Rule] = &[
     rule("gcp_refresh_token", "1//0{w40-}", &["1//0{a2}{w90}{a1}"], &["1//0{a8}"]),
     rule("azure_client_secret", "{a3}{d1}Q~{t31-34}", &["{a3}8Q~{w30}{a4}"], &["{a3}8Q~{a10}"]),
     rule("azure_storage_key", "AccountKey={s86}==", &["AccountKey={a86}=="], &["AccountName={l20}"]),
+    rule("yandex_iam_token", "t1.{w20-}.{w86}", &["t1.{w60}.{w85}{a1}"], &["t1.{a20}.{a20}"]),
+    rule("yandex_iam_token", "t1.{w20-}=.{w86}", &["t1.9{a80}=.{w85}{a1}"], &["t1.{a20}=.{a20}"]),
+    rule("yandex_iam_token", "t1.{w20-}==.{w86}", &["t1.9{a80}==.{w85}{a1}"], &["t1.{a20}==.{a20}"]),
+    rule("yandex_api_key", "AQVN{w35-38}", &["AQVN{w35}{a1}"], &["AQVN{a8}"]).checked(looks_random),
+    rule("tencent_secret_id", "AKID{a28-40}", &["AKID{a32}"], &["AKID{a8}", "AKID{L30}"]).checked(looks_random),
     rule("digitalocean_token", "dop_v1_{h64}", &["dop_v1_{h64}"], &["dop_v1_{h40}", "dop_v1_{u64}"]),
     rule("digitalocean_oauth_token", "doo_v1_{h64}", &["doo_v1_{h64}"], &["doo_v1_{h40}"]),
     rule("digitalocean_refresh_token", "dor_v1_{h64}", &["dor_v1_{h64}"], &["dor_v1_{h40}"]),
@@ -63,7 +75,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("openshift_token", "sha256~{w43}", &["sha256~{w42}{a1}"], &["sha256~{a12}", "sha256:{h64}"]),
 ];
 
-/// Stricter than `looks_random`: a short prefix needs upper and lower case and digits.
-fn mixed_case_random(text: &str) -> bool {
-    looks_random(text) && text.bytes().filter(u8::is_ascii_uppercase).count() >= 3 && text.bytes().filter(u8::is_ascii_digit).count() >= 1
+/// Our own keys are random, so they have capitals; names of metrics have none.
+fn has_capitals(text: &str) -> bool {
+    text.bytes().filter(u8::is_ascii_uppercase).count() >= 2
 }

@@ -2,7 +2,7 @@
 
 use super::{Rule, rule};
 use crate::scrub::decode::jwt_header;
-use crate::scrub::value::looks_random;
+use crate::scrub::value::{looks_random, mixed_case_random};
 
 pub(super) const RULES: &[Rule] = &[
     rule("jwt", "eyJ{w10-}.{w2-}.{w0-}", &[], &["eyJ{w20}.{w20}.{w20}", "eyJ{a16}.com.{a12}"]).checked(jwt_header),
@@ -52,17 +52,24 @@ pub(super) const RULES: &[Rule] = &[
     rule("docker_swarm_join_token", "SWMTKN-1-{l50}-{l25}", &["SWMTKN-1-{l50}-{l25}"], &["SWMTKN-1-{l10}"]),
     rule("docker_swarm_unlock_key", "SWMKEY-1-{b43}", &["SWMKEY-1-{a43}"], &["SWMKEY-1-{a10}"]),
     rule("jfrog_api_key", "AKCp{a60-80}", &["AKCp{a69}", "AKCp8{a60}"], &["AKCp{a20}"]),
-    rule("jfrog_reference_token", "cmVmdGtuOjAxO{a51}", &["cmVmdGtuOjAxO{a51}"], &["cmVmdGtuOjAxO{a10}"]),
+    rule("jfrog_reference_token", "cmVmdGtu{a40-100}", &["cmVmdGtuOjAxO{a51}", "cmVmdGtu{a56}"], &["cmVmdGtuOjAxO{a10}"]),
     rule("clojars_token", "CLOJARS_{l60}", &["CLOJARS_{l60}"], &["CLOJARS_{l10}"]),
     rule("sourcegraph_token", "sgp_{h40}", &["sgp_{h40}"], &["sgp_{h10}"]),
     rule("sourcegraph_token", "sgp_{a5-16}_{h40}", &["sgp_{h16}_{h40}", "sgp_local_{h40}"], &["sgp_local_{h10}"]),
     rule("sourcegraph_license_token", "slk_{h64}", &["slk_{h64}"], &["slk_{h10}"]),
     rule("harness_token", "pat.{w22}.{h24}.{a20}", &["pat.{w21}{a1}.{h24}.{a20}"], &["pat.{a8}.{h8}"]),
     rule("harness_service_token", "sat.{w22}.{h24}.{a20}", &["sat.{w21}{a1}.{h24}.{a20}"], &["sat.{a8}.{h8}"]),
+    rule("azure_devops_token", "{a84}", &["{a52}JQQJ99{a18}AZDO{a4}"], &["{a84}", "{a52}JQQJ99{a18}AZDO"]).checked(azure_devops),
     rule("octopus_api_key", "API-{u26}", &["API-{u26}"], &["API-{u8}"]).checked(looks_random),
     rule("postman_api_key", "PMAK-{h24}-{h34}", &["PMAK-{h24}-{h34}"], &["PMAK-{h24}"]),
     rule("postman_collection_key", "PMAT-{u26}", &["PMAT-{u26}"], &["PMAT-{u8}"]),
     rule("readme_api_key", "rdme_{l70}", &["rdme_{l70}"], &["rdme_{l10}"]),
     rule("scalingo_token", "tk-us-{w48}", &["tk-us-{w47}{a1}"], &["tk-us-{a8}"]),
+    rule("ngrok_token", "2{a26}_{a21}", &["2{a26}_{a21}"], &["2{a26}", "2{l26}_{L21}"]).checked(mixed_case_random),
     rule("ngrok_api_key", "ngrok_api_{a20-64}", &["ngrok_api_{a48}"], &["ngrok_api_key"]),
 ];
+
+/// The signature that such tokens have in them since 2024.
+fn azure_devops(text: &str) -> bool {
+    text.contains("JQQJ99") && text.contains("AZDO")
+}

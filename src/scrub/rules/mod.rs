@@ -10,6 +10,7 @@ mod keyed;
 mod saas;
 
 use super::shape::{RunEnds, Shape};
+use super::value::looks_random;
 use std::sync::LazyLock;
 
 pub(super) use keyed::vendor_of_key;
@@ -102,6 +103,24 @@ const FAILED_CHECKS: usize = 128;
 pub(super) struct Index {
     rules: Vec<(Shape, &'static Rule)>,
     by_first: Vec<Vec<Candidate>>,
+    /// The first four bytes of prefixes that are found inside of words too, as bits by their hash.
+    glued: Vec<bool>,
+}
+
+/// How many hashes of prefixes there are.
+const HASHES: usize = 1 << 12;
+
+/// A number below [`HASHES`].
+const fn hash(first: u32) -> usize {
+    (first.wrapping_mul(0x9e37_79b1) >> 20) as usize
+}
+
+/// Whether a prefix tells enough to be found right behind a letter: `Xghp_…`.
+fn is_distinctive(literal: &[u8]) -> bool {
+    const COMMON: &[&[u8]] = &[b"key-", b"rnd_", b"vcp_", b"API-", b"access-", b"bedrock-api-key-", b"secret_", b"aio_", b"4b1d"];
+    const SOLID: &[&[u8]] = &[b"AKIA", b"ASIA", b"AIza", b"EZAK", b"EZTK", b"AKCp", b"dapi"];
+    let separated = literal.iter().skip(3).any(|byte| matches!(byte, b'_' | b'-' | b'.'));
+    literal.len() >= 4 && (separated && !COMMON.contains(&literal) || SOLID.contains(&literal))
 }
 
 /// A rule that may match here, with what tells at once that it does not.
@@ -112,6 +131,8 @@ struct Candidate {
     mask: u32,
     /// How many letters and digits it begins with at least.
     letters: usize,
+    /// Whether it may follow a letter.
+    distinctive: bool,
 }
 
 impl Candidate {
@@ -123,6 +144,7 @@ impl Candidate {
             prefix: u32::from_le_bytes([0, 1, 2, 3].map(|at| byte(at).unwrap_or(0))),
             mask: u32::from_le_bytes([0, 1, 2, 3].map(|at| byte(at).map_or(0, |_| u8::MAX))),
             letters: shape.first_letters(),
+            distinctive: is_distinctive(literal),
         }
     }
 }
@@ -139,12 +161,32 @@ impl Index {
         let candidates = |byte: u8| {
             rules.iter().enumerate().filter(|(_, (shape, _))| shape.can_begin(byte)).map(|(id, (shape, _))| Candidate::new(id, shape)).collect()
         };
-        let by_first = (0..=u8::MAX).map(candidates).collect();
-        Self { rules, by_first }
+        let by_first: Vec<Vec<Candidate>> = (0..=u8::MAX).map(candidates).collect();
+        let mut glued = vec![false; HASHES];
+        for candidate in by_first.iter().flatten().filter(|candidate| candidate.distinctive) {
+            if let Some(bit) = glued.get_mut(hash(candidate.prefix)) {
+                *bit = true;
+            }
+        }
+        Self { rules, by_first, glued }
+    }
+
+    /// The longest match that begins at `start`, in the middle of a word: of rules whose prefix
+    /// tells enough, with a body that looks generated.
+    pub(super) fn match_glued(&self, text: &str, start: usize, ends: &mut RunEnds) -> Option<(usize, &'static str)> {
+        let first = text.as_bytes().get(start..start + 4)?.first_chunk::<4>()?;
+        if self.glued.get(hash(u32::from_le_bytes(*first))) != Some(&true) {
+            return None;
+        }
+        self.longest(text, start, ends, true)
     }
 
     /// The longest match of any rule that begins at `start`, which is no middle of a word.
     pub(super) fn match_at(&self, text: &str, start: usize, ends: &mut RunEnds) -> Option<(usize, &'static str)> {
+        self.longest(text, start, ends, false)
+    }
+
+    fn longest(&self, text: &str, start: usize, ends: &mut RunEnds, glued: bool) -> Option<(usize, &'static str)> {
         let bytes = text.as_bytes();
         let candidates = self.by_first.get(usize::from(*bytes.get(start)?))?;
         let byte = |at: usize| bytes.get(start + at).copied().unwrap_or(0);
@@ -152,7 +194,7 @@ impl Index {
         let mut letters = None;
         let mut best: Option<(usize, &'static str)> = None;
         for candidate in candidates {
-            if first & candidate.mask != candidate.prefix {
+            if first & candidate.mask != candidate.prefix || (glued && !candidate.distinctive) {
                 continue;
             }
             if candidate.letters > 0 && *letters.get_or_insert_with(|| ends.letters(bytes, start)) < candidate.letters {
@@ -165,7 +207,9 @@ impl Index {
             }
             // Checks read the whole match. Text made to fail many of them in one run is
             // redacted unchecked, which keeps the work linear and errs on the safe side.
-            let accepted = rule.check.is_none_or(|check| ends.failed_checks >= FAILED_CHECKS || text.get(start..end).is_some_and(check));
+            let whole = text.get(start..end).unwrap_or_default();
+            let body = whole.get(shape.first_literal().len()..).unwrap_or_default();
+            let accepted = ends.failed_checks >= FAILED_CHECKS || (rule.check.is_none_or(|check| check(whole)) && (!glued || looks_random(body)));
             if accepted {
                 best = Some((end, rule.kind));
             } else {

@@ -120,6 +120,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("firecrawl_key", "fc-{h32}", &["fc-{h32}"], &["fc-{h12}"]),
     rule("linear_key", "lin_api_{a40}", &["lin_api_{a40}"], &["lin_api_{a10}"]),
     rule("linear_oauth_token", "lin_oauth_{a40-64}", &["lin_oauth_{h64}"], &["lin_oauth_{a10}"]),
+    rule("notion_token", "ntn_{a40-60}", &["ntn_{a46}", "ntn_{d11}{a35}"], &["ntn_{a8}"]).checked(looks_random),
     rule("notion_token", "ntn_{d9-12}{a32-40}", &["ntn_{d11}{a35}"], &["ntn_{a8}"]),
     rule("notion_legacy_token", "secret_{a43}", &["secret_{a43}"], &["secret_{a12}", "secret_{L6}_{L10}"]).checked(looks_random),
     rule("airtable_token", "pat{a14}.{h64}", &["pat{a14}.{h64}"], &["pat{a14}.{h10}"]),
@@ -133,13 +134,17 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule("okta_token", "00{w40}", &["00{w39}{a1}"], &["00{d40}", "00{h40}"]).checked(okta_like),
     rule("contentful_token", "CFPAT-{w43}", &["CFPAT-{w42}{a1}"], &["CFPAT-{a8}"]),
-    rule("mapbox_secret_token", "sk.eyJ{w60-300}.{w20-24}", &["sk.eyJ{a80}.{w21}{a1}"], &["pk.eyJ{a80}.{w21}{a1}"]),
+    rule("mapbox_secret_token", "sk.eyJ{w20-300}.{w16-40}", &["sk.eyJ{a80}.{w21}{a1}"], &["pk.eyJ{a80}.{w21}{a1}"]),
     rule("duffel_token", "duffel_live_{w43}", &["duffel_live_{w42}{a1}"], &["duffel_live_{a8}"]),
     rule("dropbox_token", "sl.{w130-}", &["sl.{w140}{a1}"], &["sl.{a20}"]),
-    rule("facebook_token", "EAA{l1}{a100-300}", &["EAAg{a160}"], &["EAAg{a20}"]),
+    rule("facebook_token", "EAA{a80-400}", &["EAAg{a160}", "EAAC{a120}"], &["EAAC{a20}"]).checked(looks_random),
     rule("typeform_token", "tfp_{t40-64}", &["tfp_{a44}"], &["tfp_{a8}"]),
     rule("intra42_secret", "s-s4t2ud-{h64}", &["s-s4t2ud-{h64}"], &["s-s4t2ud-{h8}"]),
+    rule("asana_token", "{d1}/{d13-17}:{h32}", &["1/{d16}:{h32}", "0/{d16}:{h32}"], &["1/{d16}:{h8}", "1/{d16}"]),
     rule("asana_token", "2/{d16}/{d16}:{h32}", &["2/{d16}/{d16}:{h32}"], &["2/{d16}/{d16}"]),
+    rule("easypost_key", "EZAK{a54}", &["EZAK{a54}"], &["EZAK{a12}"]),
+    rule("easypost_test_key", "EZTK{a54}", &["EZTK{a54}"], &["EZTK{a12}"]),
+    rule("adafruit_io_key", "aio_{a28}", &["aio_{a28}"], &["aio_{a8}", "aio_{L6}_{L12}"]).checked(looks_random),
 ];
 
 /// A Discord bot token begins with the bot's numeric id in base64.
