@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use opsgate_audit::verify::{Check, verify};
 use serde_json::Value;
 
-#[path = "../examples/make_vectors.rs"]
+#[path = "../examples/make_vectors/main.rs"]
 #[allow(dead_code, unreachable_pub, reason = "its main is not ours")]
 mod make_vectors;
 

@@ -18,6 +18,7 @@ mod catalogue;
 mod compile;
 mod decide;
 mod decision;
+mod deny_index;
 mod diagnostics;
 mod explain;
 mod filter;

@@ -5,12 +5,11 @@
 //!     cargo run -p opsgate-audit --example make_vectors -- audit/vectors
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "makes test data")]
 
+mod log;
+
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signer as _, SigningKey};
-use sha2::{Digest as _, Sha256};
+use log::{Log, hex, key, named, note, root};
 
 const ORIGIN: &str = "opsgate/vectors";
 const SEGMENT: &str = "00000001.jsonl";
@@ -44,170 +43,6 @@ pub fn files(vectors: &[Vector]) -> Vec<(String, Vec<u8>)> {
     }
     files.push(("expect.tsv".to_owned(), (table.join("\n") + "\n").into_bytes()));
     files
-}
-
-/// A log under construction, every field of which can be made wrong.
-#[derive(Clone)]
-struct Log {
-    origin: String,
-    key: SigningKey,
-    boot: u8,
-    mono: u64,
-    lines: Vec<Vec<u8>>,
-    hashes: Vec<[u8; 32]>,
-    notes: Vec<String>,
-    last: [u8; 32],
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    hash.finalize().into()
-}
-
-/// Keys and nonces are hashes of their names: the same in every run, and nobody's secret.
-fn named(name: &str) -> [u8; 32] {
-    sha256(&[b"opsgate-audit vectors: ", name.as_bytes()])
-}
-
-fn key(name: &str) -> SigningKey {
-    SigningKey::from_bytes(&named(name))
-}
-
-/// RFC 6962 §2.1, as it is written there.
-fn root(hashes: &[[u8; 32]]) -> [u8; 32] {
-    match hashes {
-        [] => sha256(&[]),
-        [leaf] => sha256(&[&[0], leaf]),
-        _ => {
-            let split = hashes.len().next_power_of_two() / 2;
-            sha256(&[&[1], &root(&hashes[..split]), &root(&hashes[split..])])
-        }
-    }
-}
-
-fn note(origin: &str, size: usize, root: &[u8; 32], key: &SigningKey) -> String {
-    let text = format!("{origin}\n{size}\n{}\n", STANDARD.encode(root));
-    let public = key.verifying_key().to_bytes();
-    let mut blob = sha256(&[origin.as_bytes(), b"\n\x01", &public])[..4].to_vec();
-    blob.extend(key.sign(text.as_bytes()).to_bytes());
-    format!("{text}\n\u{2014} {origin} {}\n", STANDARD.encode(blob))
-}
-
-impl Log {
-    fn empty(origin: &str, key_name: &str) -> Self {
-        let (lines, hashes, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { origin: origin.into(), key: key(key_name), boot: 1, mono: 0, lines, hashes, notes, last: [0; 32] }
-    }
-
-    /// With its genesis, signed.
-    fn begun(origin: &str, key_name: &str, nonce_name: &str) -> Self {
-        let mut log = Self::empty(origin, key_name);
-        let (public, nonce) = (log.key.verifying_key().to_bytes(), named(nonce_name));
-        log.last = sha256(&[b"opsgate-audit/v1/genesis\n", origin.as_bytes(), b"\n", &public, &nonce]);
-        log.entry("genesis", None, &format!(r#"{{"nonce":"{}","public_key":"{}"}}"#, hex(&nonce), hex(&public))).signed()
-    }
-
-    /// What stands before `,"entry_hash":`.
-    fn body(&self, seq: usize, kind: &str, call: Option<u8>, data: &str) -> String {
-        let ids = call.map_or_else(String::new, |call| {
-            format!(r#","request_id":"019b7a00-0000-7000-8000-{call:012x}","correlation_id":"{:032x}""#, u128::from(call) + 0xabc)
-        });
-        format!(
-            r#"{{"v":1,"log":"{}","seq":{seq},"prev_hash":"{}","ts":"2026-01-02T03:04:{:02}.{:06}Z","boot":"{:08x}-0000-4000-8000-000000000000","mono_ns":{},"type":"{kind}"{ids},"data":{data}"#,
-            self.origin,
-            hex(&self.last),
-            self.lines.len() % 60,
-            self.mono % 1_000_000,
-            self.boot,
-            self.mono
-        )
-    }
-
-    fn push(&mut self, body: Vec<u8>) {
-        let hash = sha256(&[b"opsgate-audit/v1/entry\n", &body]);
-        let mut line = body;
-        line.extend(format!(r#","entry_hash":"{}"}}"#, hex(&hash)).into_bytes());
-        self.lines.push(line);
-        self.hashes.push(hash);
-        self.last = hash;
-        self.mono += 1_500_123;
-    }
-
-    fn entry(mut self, kind: &str, call: Option<u8>, data: &str) -> Self {
-        let body = self.body(self.lines.len(), kind, call, data);
-        self.push(body.into_bytes());
-        self
-    }
-
-    /// A whole call.
-    fn call(self, call: u8, outcome: &str) -> Self {
-        self.entry("call.intent", Some(call), r#"{"args_digest":"00","caller":{"id":"local:uid=1000"},"tool":"repo_read"}"#).entry(
-            "call.outcome",
-            Some(call),
-            &format!(r#"{{"bytes":512,"outcome":"{outcome}"}}"#),
-        )
-    }
-
-    fn signed(mut self) -> Self {
-        self.notes.push(note(&self.origin, self.hashes.len(), &root(&self.hashes), &self.key));
-        self
-    }
-
-    fn restarted(mut self) -> Self {
-        self.boot += 1;
-        self.mono = 0;
-        self
-    }
-
-    fn segment(&self) -> Vec<u8> {
-        self.lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect()
-    }
-
-    fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
-        vec![(SEGMENT, self.segment()), ("checkpoints", self.notes.concat().into_bytes())]
-    }
-
-    fn receipt(&self, seq: usize) -> String {
-        format!("{{\"origin\":\"{}\",\"seq\":{seq},\"entry_hash\":\"{}\"}}\n", self.origin, hex(&self.hashes[seq]))
-    }
-
-    fn public(&self) -> String {
-        hex(&self.key.verifying_key().to_bytes())
-    }
-
-    /// All entries again with line `index` changed and every hash after it made right.
-    fn rewritten(&self, index: usize, from: &str, to: &str) -> Self {
-        let mut log = Self { lines: Vec::new(), hashes: Vec::new(), ..self.clone() };
-        for (at, line) in self.lines.iter().enumerate() {
-            let line = String::from_utf8(line.clone()).unwrap();
-            let mut body = line[..line.len() - r#","entry_hash":""}"#.len() - 64].to_owned();
-            if at == index {
-                assert!(body.contains(from));
-                body = body.replacen(from, to, 1);
-            }
-            if at > 0 {
-                let start = body.find(r#""prev_hash":""#).unwrap() + r#""prev_hash":""#.len();
-                body.replace_range(start..start + 64, &hex(&log.last));
-            }
-            log.push(body.into_bytes());
-        }
-        log
-    }
-
-    /// With checkpoints of the same sizes, by another key.
-    fn resigned(&self, key: &SigningKey) -> Self {
-        let notes = self
-            .notes
-            .iter()
-            .map(|old| old.lines().nth(1).unwrap().parse().unwrap())
-            .map(|size| note(&self.origin, size, &root(&self.hashes[..size]), key));
-        Self { notes: notes.collect(), ..self.clone() }
-    }
 }
 
 /// Ten entries of two runs under four checkpoints.
