@@ -95,6 +95,22 @@ fn sessions_belong_to_the_caller_that_opened_them() {
 }
 
 #[test]
+fn every_revision_is_served_on_one_endpoint() {
+    let home = Home::new();
+    let key = home.key("ci");
+    let served = home.serve(&[]);
+    let http = Http { url: served.url(), key: Some(&key) };
+    let args = json!({ "name": "policy_whoami", "arguments": {} });
+    for revision in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let session = http.session_of(revision);
+        let answer = http.in_session_of(revision, &session, "tools/call", args.clone());
+        assert_eq!(answer.json()["result"]["structuredContent"]["caller"], "key:ci", "{revision}: {}", answer.text);
+    }
+    assert_eq!(http.modern("tools/call", args).json()["result"]["structuredContent"]["caller"], "key:ci");
+    assert_eq!(http.modern("server/discover", json!({})).json()["result"]["supportedVersions"].as_array().unwrap().len(), 5);
+}
+
+#[test]
 fn what_is_not_mcp_gets_a_json_rpc_error() {
     let home = Home::new();
     let key = home.key("ci");

@@ -63,17 +63,27 @@ impl Http<'_> {
 
     /// Opens a session of the older protocol and returns its id.
     pub fn session(&self) -> String {
-        let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" } });
+        self.session_of("2025-06-18")
+    }
+
+    /// Opens a session of this revision and returns its id.
+    pub fn session_of(&self, revision: &str) -> String {
+        let params = json!({ "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "test", "version": "0" } });
         let answer = self.post(json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }).to_string().as_bytes(), &[]);
         assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.json()["result"]["protocolVersion"], revision);
         let session = answer.header("mcp-session-id").unwrap().to_owned();
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string();
-        assert_eq!(self.post(initialized.as_bytes(), &[("mcp-session-id", &session), ("mcp-protocol-version", "2025-06-18")]).status, 202);
+        assert_eq!(self.post(initialized.as_bytes(), &[("mcp-session-id", &session), ("mcp-protocol-version", revision)]).status, 202);
         session
     }
 
     pub fn in_session(&self, session: &str, method: &str, params: Value) -> Answer {
+        self.in_session_of("2025-06-18", session, method, params)
+    }
+
+    pub fn in_session_of(&self, revision: &str, session: &str, method: &str, params: Value) -> Answer {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        self.post(body.as_bytes(), &[("mcp-session-id", session), ("mcp-protocol-version", "2025-06-18")])
+        self.post(body.as_bytes(), &[("mcp-session-id", session), ("mcp-protocol-version", revision)])
     }
 }
