@@ -131,6 +131,15 @@ fn a_terminated_gateway_answers_its_calls_and_closes_the_log() {
 }
 
 #[test]
+fn an_in_process_gateway_ends_when_told_to_with_its_client_still_there() {
+    let home = Home::new();
+    let mut client = Client::legacy(&home, &["--in-process"]);
+    client.answer("policy_whoami", json!({}));
+    stop(client.child.id(), "-TERM");
+    assert!(home.run(&["call", "policy_whoami", "--in-process"]).status.success(), "the home is still locked");
+}
+
+#[test]
 fn a_cancelled_call_does_not_keep_the_relay() {
     let home = Home::with_policy(SLOW);
     let repository = Repository::with(&[("a.txt", "x\n")]);

@@ -78,8 +78,8 @@ struct RefusedEntry<'a> {
     code: Code,
     #[serde(rename = "gen_ai.tool.name")]
     tool: Clean<String>,
-    #[serde(rename = "mcp.method.name")]
-    method: &'static str,
+    #[serde(rename = "mcp.method.name", skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
     message: &'a Clean<String>,
     policy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,8 +170,9 @@ pub(super) fn refused(
         args_digest: about.digest.map(|digest| digest.to_string()),
         caller: caller(scrubber, mark),
         code: refusal.code,
+        // Refused at a door before there was a call: which method it was going to be is not known.
+        method: (!tool.is_empty()).then_some("tools/call"),
         tool: scrubber.text_owned(tool).0,
-        method: "tools/call",
         message: &refusal.message,
         policy: mark.policy.hash(),
         rule: refusal.rule.as_ref(),

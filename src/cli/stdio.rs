@@ -34,7 +34,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
         let stopped = gateway.clone();
         tokio::spawn(async move {
             super::serve::signalled().await;
-            stopped.stopping().cancel();
+            stopped.drain().await; // what runs is answered; then the stream ends, whether or not the client closes it
         });
         serve_stream(gateway.clone(), connection, Lines::new(input), output).await;
         gateway.close().await;

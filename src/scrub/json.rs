@@ -4,9 +4,10 @@ use super::counts::Counts;
 use super::key_name::{self, Sensitive, Weight};
 use super::known::Known;
 use super::placeholder::{Place, is_secret};
-use super::span::{mark, mark_len};
+use super::span::{LineEnds, mark, mark_len};
 use super::{kubernetes, scan, stems, tokens, unicode};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Documents inside strings inside documents are opened this often.
 const NESTED_TEXTS: usize = 3;
@@ -46,19 +47,95 @@ pub(super) fn scrub_text(text: &str, known: &Known, counts: &mut Counts, texts: 
         Some((value, found)) => {
             counts.merge(&by_text);
             counts.merge(&found);
-            Some(value.to_string())
+            Some(in_place(searched.as_deref().unwrap_or(text), &value).unwrap_or_else(|| value.to_string()))
         }
         // Replacing in the text broke the document, or it never was one.
         None => match searched.is_some().then(|| walked(text)).flatten() {
             Some((value, found)) => {
                 counts.merge(&found);
-                Some(value.to_string())
+                Some(in_place(text, &value).unwrap_or_else(|| value.to_string()))
             }
             None => {
                 counts.merge(&by_text);
                 searched
             }
         },
+    }
+}
+
+/// A whole file's text without its secrets and with every line at its number, or `None` where it has none. A document is
+/// walked as well; where its source cannot be changed in place, none of it is shown.
+pub(super) fn scrub_lines(text: &str, known: &Known, counts: &mut Counts) -> Option<String> {
+    let searched = scan::scrub_with(text, known, LineEnds::Kept, counts);
+    let trimmed = text.trim_start();
+    if !trimmed.starts_with(['{', '[']) || !(stems::names_secret(trimmed) || memchr::memmem::find(trimmed.as_bytes(), b"\\u").is_some()) {
+        return searched;
+    }
+    // Marks over many lines can break a document; then its own source is walked, and searched again.
+    let sources = [searched.as_deref().unwrap_or(text), text];
+    let walked = sources.into_iter().find_map(|source| Some((source, serde_json::from_str::<Value>(source).ok()?)));
+    let Some((source, mut value)) = walked else { return searched };
+    let mut found = Counts::new();
+    Walk { known, counts: &mut found, texts: 1 }.value(&mut value, None, 0);
+    if found.is_empty() {
+        return searched;
+    }
+    counts.merge(&found);
+    match in_place(source, &value) {
+        Some(clean) => Some(scan::scrub_with(&clean, known, LineEnds::Kept, &mut Counts::new()).unwrap_or(clean)),
+        None => Some(text.split('\n').map(|_| mark("document")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// The source of a document with the strings replaced that differ in `clean`, everything else byte for byte. `None` where
+/// more than strings differ.
+fn in_place(source: &str, clean: &Value) -> Option<String> {
+    let before: Value = serde_json::from_str(source).ok()?;
+    let mut changes = HashMap::new();
+    changed(&before, clean, &mut changes).then_some(())?;
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(open) = memchr::memchr(b'"', rest.as_bytes()) {
+        let end = string_end(rest.as_bytes(), open)?;
+        let literal = rest.get(open..end)?;
+        out.push_str(rest.get(..open)?);
+        match serde_json::from_str::<String>(literal).ok().and_then(|text| changes.get(&text)) {
+            Some(mark) => out.push_str(&serde_json::to_string(mark).ok()?),
+            None => out.push_str(literal),
+        }
+        rest = rest.get(end..)?;
+    }
+    out.push_str(rest);
+    // Duplicate keys hide values from the reader: what is in the source must read as what was walked.
+    (serde_json::from_str::<Value>(&out).ok().as_ref() == Some(clean)).then_some(out)
+}
+
+/// Past the closing quote of the string literal that opens at `open`.
+fn string_end(bytes: &[u8], open: usize) -> Option<usize> {
+    let mut at = open + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// Gathers the strings that differ; `false` where anything else does.
+fn changed(before: &Value, after: &Value, changes: &mut HashMap<String, String>) -> bool {
+    match (before, after) {
+        (Value::String(old), Value::String(new)) => {
+            if old != new {
+                changes.insert(old.clone(), new.clone());
+            }
+            true
+        }
+        (Value::Array(old), Value::Array(new)) => old.len() == new.len() && old.iter().zip(new).all(|(old, new)| changed(old, new, changes)),
+        (Value::Object(old), Value::Object(new)) => {
+            old.len() == new.len() && old.iter().all(|(name, old)| new.get(name).is_some_and(|new| changed(old, new, changes)))
+        }
+        (old, new) => old == new,
     }
 }
 

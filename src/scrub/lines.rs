@@ -87,7 +87,11 @@ impl Key<'_> {
 
     /// `PASSWORD=\` and the value on the next line.
     pub(super) fn continued(&self, at: usize) -> Option<usize> {
-        let next = self.line_after(self.rest(at).starts_with('\\').then_some(at + 1)?)?;
+        let rest = self.rest(at).strip_prefix('\\')?;
+        if !rest.trim_start_matches([' ', '\t', '\r']).starts_with('\n') {
+            return None; // a backslash in the middle of a line continues nothing
+        }
+        let next = self.line_after(at + 1)?;
         Some(self.line_at(next).1)
     }
 

@@ -83,7 +83,12 @@ impl Scrubber {
     /// of a file: a part of a secret would not be known for one.
     pub fn by_line(&self, whole: &str) -> (Option<String>, Counts) {
         let mut counts = Counts::new();
-        (scan::scrub_with(whole, &self.known, span::LineEnds::Kept, &mut counts), counts)
+        let clean = match unicode::Visible::of(whole) {
+            None => json::scrub_lines(whole, &self.known, &mut counts),
+            // A secret that hidden characters or strange line ends split is found in what is left without them.
+            Some(visible) => json::scrub_lines(visible.text(), &self.known, &mut counts).map(|clean| visible.with_own_lines(&clean)),
+        };
+        (clean, counts)
     }
 
     /// The document without its secrets: values are judged by their key names too, keys are

@@ -40,6 +40,54 @@ pub(super) fn strip_hidden(text: &str) -> Option<String> {
     (out.len() != text.len()).then_some(out)
 }
 
+/// A text as a reader sees it: without hidden characters and broken ones, and with a newline for everything that ends a line.
+/// It remembers which newlines are the text's own.
+pub(super) struct Visible {
+    text: String,
+    own: Vec<bool>,
+}
+
+impl Visible {
+    /// `None` where the text is that already.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        text.chars().any(|c| is_suspect(c) || ends_a_line(c) || c == '\u{fffd}').then_some(())?;
+        let mut broken = String::with_capacity(text.len());
+        let mut own = Vec::new();
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '\n' => {
+                    own.push(true);
+                    broken.push('\n');
+                }
+                '\r' if chars.peek() == Some(&'\n') => broken.push('\r'),
+                '\u{fffd}' => {}
+                c if ends_a_line(c) => {
+                    own.push(false);
+                    broken.push('\n');
+                }
+                c => broken.push(c),
+            }
+        }
+        Some(Self { text: strip_hidden(&broken).unwrap_or(broken), own })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A changed text with as many newlines, in which only the original's own newlines are left.
+    pub(super) fn with_own_lines(&self, clean: &str) -> String {
+        let mut own = self.own.iter();
+        clean.chars().map(|c| if c == '\n' && own.next() == Some(&false) { ' ' } else { c }).collect()
+    }
+}
+
+/// What ends a line besides a newline: returns, vertical tabs, form feeds, NEL, LS and PS.
+const fn ends_a_line(c: char) -> bool {
+    matches!(c, '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
 const fn is_suspect(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'

@@ -2,7 +2,7 @@
 
 use super::key_name::Weight;
 use super::placeholder::{Place, is_placeholder, is_secret};
-use super::span::Span;
+use super::span::{Span, has_redaction_mark};
 use super::value::looks_random;
 
 /// The longest authority that is read.
@@ -22,6 +22,9 @@ pub(super) fn find(text: &str, start: usize, end: usize, spans: &mut Vec<Span>) 
     let authority = whole.get(..whole.find(['/', '?', '#']).unwrap_or(whole.len())).unwrap_or_default();
     let Some(place) = userinfo_end(whole, authority, at_sign) else { return end };
     let userinfo = whole.get(..place).unwrap_or_default();
+    if has_redaction_mark(userinfo) {
+        return end; // what was taken out already; its colon is not the one before a password
+    }
     let scheme = bytes.get(start.saturating_sub(24)..start).unwrap_or_default();
     if !scheme.last().is_some_and(u8::is_ascii_alphanumeric) {
         return end;

@@ -84,3 +84,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_whose_lines_end_strangely_is_found() {
+    let mut rng = Rng(0x5eed_0031);
+    for end in ["\x1b[0m\n", "\r", "\x0c", "\x0b", "\u{85}", "\u{2028}", "\u{2029}", "\u{200b}\n", "\u{200b}"] {
+        let body: Vec<_> = (0..6).map(|_| rng.class(b'a', 64)).collect();
+        let whole = format!("before\n-----BEGIN PRIVATE KEY-----{end}{}{end}-----END PRIVATE KEY-----\nafter\n", body.join(end));
+        let clean = by_line(&whole);
+        assert_eq!(line_ends(&clean), line_ends(&whole), "{clean:?}");
+        assert!(!body.iter().any(|piece| clean.contains(piece.as_str())), "{end:?}: {clean:?}");
+        assert!(clean.starts_with("before\n") && clean.ends_with("\nafter\n"), "{clean:?}");
+    }
+    let token = format!("ghp_{}", rng.class(b'a', 36));
+    let broken = format!("token is {}\u{fffd}{}\n", &token[..12], &token[12..]);
+    assert!(by_line(&broken).contains("[REDACTED:"), "{broken}");
+}
+
+#[test]
+fn a_document_is_changed_in_place() {
+    let mut rng = Rng(0x5eed_0032);
+    let value = rng.password() + &rng.password();
+    let source = format!("{{\"b\":1.50,\"password\":\n \"{value}\",\n\"dup\":1,\"u\":\"\\u00e9\",\"z\":1,\"a\":[1e3]}}\n");
+    assert_eq!(by_line(&source), source.replace(&value, "[REDACTED:password]"));
+    let (clean, _) = Scrubber::new(Vec::new()).json(serde_json::Value::String(source.clone()));
+    assert_eq!(clean.as_str(), Some(source.replace(&value, "[REDACTED:password]").as_str()));
+}
+
+#[test]
+fn what_was_taken_out_is_not_taken_out_of_again() {
+    let mut rng = Rng(0x5eed_0033);
+    let clean = by_line(&format!("https://ghp_{}:x-oauth-basic@github.com/a/b\n", rng.class(b'a', 36)));
+    assert!(!clean.contains("[REDACTED:[REDACTED"), "{clean}");
+    let prose = "/// `PASSWORD=\\` and the value on the next line.\npub fn continued(&self, at: usize) -> Option<usize> {\n";
+    assert_eq!(by_line(prose), prose);
+}
