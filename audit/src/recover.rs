@@ -75,20 +75,22 @@ pub(crate) fn scan(dir: &Path, origin: &str, public: &[u8; 32], mark: Option<&Ch
         while let Some((at, line)) = lines.next()? {
             stopped = (at, "the line is torn".to_owned());
             let Line::Whole(line) = line else { break };
+            // A crash leaves a line without its end, or zeros where pages were lost. A whole line that is wrong was changed.
+            let crashed = memchr::memchr(0, line).is_some();
             let entry = match entry::parse(line) {
                 Ok(entry) => entry,
-                Err(fault) => {
+                Err(fault) if crashed => {
                     stopped.1 = fault.what;
                     break;
                 }
+                Err(fault) => return Err(tampered(&path, at.line, fault.what)),
             };
             let mut fault = None;
             chain.link(&entry, &mut |_, what| {
                 fault.get_or_insert(what);
             });
             if let Some(what) = fault {
-                stopped.1 = what;
-                break;
+                return Err(tampered(&path, at.line, what));
             }
             pairing.follow(&entry, chain.run(), (), &mut |_, _| {});
             scan.tree.push(&entry.entry_hash);

@@ -183,7 +183,7 @@ fn a_log_that_went_another_way_since_the_mark_is_refused() {
 }
 
 #[test]
-fn a_mark_that_is_missing_or_says_nothing_of_this_log_is_no_hindrance() {
+fn a_mark_that_is_damaged_or_foreign_is_refused_and_a_missing_one_is_no_hindrance() {
     let home = Home::new();
     run(&home, 1);
     let longer = Home::new();
@@ -193,7 +193,7 @@ fn a_mark_that_is_missing_or_says_nothing_of_this_log_is_no_hindrance() {
     let forged = String::from_utf8(own.clone()).unwrap().replacen("\n3\n", "\n9\n", 1).into_bytes();
     for mark in [Vec::new(), b"no mark\n".to_vec(), own[..40].to_vec(), foreign, forged] {
         fs::write(home.head(), mark).unwrap();
-        run(&home, 0);
+        refused(&home, "not a signed checkpoint of this log");
     }
     fs::remove_file(home.head()).unwrap();
     run(&home, 0);
@@ -254,12 +254,14 @@ async fn a_log_that_falls_idle_is_signed() {
 }
 
 #[tokio::test]
-async fn another_key_begins_anew_beside_an_old_mark() {
+async fn another_key_begins_anew_once_the_old_mark_is_moved_away() {
     let home = Home::new();
     run(&home, 4);
     fs::remove_dir_all(home.audit()).unwrap();
     fs::remove_file(home.dir.path().join("signing.key")).unwrap();
     let key = SigningKey::load_or_create(&home.dir.path().join("signing.key")).unwrap();
     let home = Home { dir: home.dir, key, files: home.files };
+    refused(&home, "not a signed checkpoint of this log");
+    fs::remove_file(home.head()).unwrap();
     assert!(home.open().1.created);
 }

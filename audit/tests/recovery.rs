@@ -200,7 +200,7 @@ fn a_recovery_that_fails_anywhere_loses_nothing_and_can_be_tried_again() {
         let (faults, home) = faulty();
         let home = Home { dir: killed.dir, key: killed.key, files: home.files };
         let mut segment = fs::read(home.segment()).unwrap();
-        segment[covered + 5] ^= 1;
+        segment[covered + 5] = 0; // a hole, as lost pages leave
         fs::write(home.segment(), &segment).unwrap();
         faults.fail(op, &file, EIO);
         assert!(Log::open(home.options()).is_err(), "{op:?} {file}");
@@ -214,4 +214,21 @@ fn a_recovery_that_fails_anywhere_loses_nothing_and_can_be_tried_again() {
         drop(log);
         home.assert_valid();
     }
+}
+
+/// A crash tears a line or leaves holes. A whole line that is wrong was changed by somebody: it is not put aside in silence.
+#[test]
+fn a_changed_line_that_nothing_signed_is_not_taken_for_a_crash() {
+    let (home, covered) = killed();
+    let segment = fs::read(home.segment()).unwrap();
+    for at in [covered + 5, covered + 200] {
+        let mut changed = segment.clone();
+        changed[at] ^= 1;
+        fs::write(home.segment(), &changed).unwrap();
+        let error = Log::open(home.options()).unwrap_err();
+        assert!(matches!(error, OpenError::Tampered { line: 2, .. }), "{error}");
+        assert!(!names(&home).iter().any(|name| name.contains("torn")), "it was put aside");
+    }
+    fs::write(home.segment(), &segment).unwrap();
+    assert!(home.open().1.recovered);
 }
