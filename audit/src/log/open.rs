@@ -132,11 +132,13 @@ fn open_with(options: &Options, unsealing: Option<Option<&str>>) -> Result<(Flus
         return Err(OpenError::Sealed { why });
     }
     let public = options.key.public();
-    let mark = high_water::read(&options.high_water, &options.origin, &public).map_err(|error| match error.kind() {
+    let mark = high_water::read(&options.high_water, &options.origin, &public);
+    // A log of another name or key says so before its mark does, and nothing is changed before both are looked at.
+    let mut scan = recover::scan(&options.dir, &options.origin, &public, mark.as_ref().ok().and_then(Option::as_ref))?;
+    mark.map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => tampered(&options.high_water, 1, error.to_string()),
         _ => error.into(),
     })?;
-    let mut scan = recover::scan(&options.dir, &options.origin, &public, mark.as_ref())?;
     let quarantined = recover::quarantine(options.files.as_ref(), &options.dir, &scan, MAX_BATCH)?;
     let mut opened = Opened { created: scan.entries == 0, entries: scan.entries, quarantined, ..Opened::default() };
     let open_intents = std::mem::take(&mut scan.open);
