@@ -265,3 +265,20 @@ async fn another_key_begins_anew_once_the_old_mark_is_moved_away() {
     fs::remove_file(home.head()).unwrap();
     assert!(home.open().1.created);
 }
+
+/// As fast as the writer signs, one entry after the other: never two checkpoints within a second, but for the one at the opening.
+#[tokio::test]
+async fn no_two_checkpoints_are_signed_within_a_second() {
+    let home = Home::new();
+    let begun = std::time::Instant::now();
+    let (log, _) = home.open();
+    for _ in 0..3 {
+        let signed = log.stats().checkpoints;
+        let (_, pending) = log.intent(&call(), args(), data("repo_read")).unwrap();
+        pending.outcome(Outcome::Ok, data("repo_read")).unwrap().durable().await.unwrap();
+        while log.stats().checkpoints == signed {
+            assert!(begun.elapsed().as_secs() < 60, "nothing was signed: waiting for ever would tell nobody");
+        }
+        assert!(log.stats().checkpoints <= begun.elapsed().as_secs() + 1, "{} after {:?}", log.stats().checkpoints, begun.elapsed());
+    }
+}

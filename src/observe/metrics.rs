@@ -72,7 +72,7 @@ impl Metrics {
         };
         let buckets = BUCKETS.into_iter().chain([LAST_BUCKET]).collect();
         let durations = HistogramVec::new(
-            HistogramOpts::new("opsgate_call_duration_seconds", "time from admission to durable record").buckets(buckets),
+            HistogramOpts::new("opsgate_call_duration_seconds", "time from a call's arrival to its durable record").buckets(buckets),
             &["tool"],
         )?;
         registry.register(Box::new(durations.clone()))?;

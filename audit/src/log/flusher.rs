@@ -15,10 +15,8 @@ use crate::note::Checkpoint;
 use super::high_water;
 use super::state::{CHUNK, Room, Shared, Waiting, since};
 
-/// After a write, a checkpoint follows within this time.
+/// After a write, a checkpoint follows within this time, and never two within it.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Where nothing more comes, it follows this soon: what is not signed when the writer is killed cannot be told from a forgery.
-const IDLE: Duration = Duration::from_millis(200);
 /// An intent that nobody waits for (a read's) goes to disk after this long at the latest.
 const LINGER: Duration = Duration::from_millis(50);
 /// Buffers larger than this are given back.
@@ -36,8 +34,6 @@ pub(super) struct Flusher {
     pub(super) checkpoints: Checkpoints,
     /// The buffer of the batch before, to be filled again.
     pub(super) spare: Waiting,
-    /// When the last batch was.
-    pub(super) committed: Instant,
 }
 
 /// The checkpoints' file.
@@ -86,10 +82,7 @@ impl Flusher {
         loop {
             let now = self.shared.mono_ns();
             let linger = state.waiting.entries.first().map(|(_, appended)| LINGER.saturating_sub(since(now, *appended)));
-            let checkpoint = (self.checkpoints.size < self.tree.size()).then(|| {
-                let due = CHECKPOINT_EVERY.saturating_sub(self.checkpoints.last.elapsed());
-                if linger.is_none() { due.min(IDLE.saturating_sub(self.committed.elapsed())) } else { due }
-            });
+            let checkpoint = (self.checkpoints.size < self.tree.size()).then(|| CHECKPOINT_EVERY.saturating_sub(self.checkpoints.last.elapsed()));
             if checkpoint == Some(Duration::ZERO) {
                 return Step::Checkpoint;
             }
@@ -131,7 +124,6 @@ impl Flusher {
             batch.batch.end(Err(error.clone()));
             return Err(error);
         }
-        self.committed = Instant::now();
         self.account(&batch, start.elapsed());
         batch.batch.end(Ok(()));
         for (entry_hash, _) in &batch.entries {

@@ -206,7 +206,7 @@ fn flusher(options: &Options, lock: File, scan: Scan) -> Result<Flusher, OpenErr
     let shared = Shared::new(&options.origin, file, (meta.dev(), meta.ino()), options.files.clone(), options.sealed.clone(), state);
     let checkpoints = Checkpoints { file: checkpoints, room: Room::new(scan.checkpoints_end), size: scan.checkpointed, last: Instant::now() };
     let (high_water, key) = (options.high_water.clone(), options.key.clone());
-    Ok(Flusher { shared, path, high_water, key, tree: scan.tree, checkpoints, spare: Waiting::default(), committed: Instant::now() })
+    Ok(Flusher { shared, path, high_water, key, tree: scan.tree, checkpoints, spare: Waiting::default() })
 }
 
 /// The first entry: it names the key, and its `prev_hash` commits to name, key and nonce.
