@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
+use opsgate_tools::erased::{Tool, read};
 use opsgate_tools::registry::{DuplicateTool, Registry};
-use opsgate_tools::tool::{Class, ReadTool, Spec, Tool, read};
+use opsgate_tools::tool::{Class, ReadTool, Spec};
+use opsgate_tools::workspace;
 
+use crate::home::Settings;
 use crate::policy::{Catalogue, Explain, Policy, Whoami};
 
-/// The tools that reach other systems.
-fn systems() -> Vec<Arc<dyn Tool>> {
-    opsgate_tools::workspace::tools()
+/// The tools that reach other systems, as this policy and this machine let them.
+fn systems(policy: &Policy) -> Vec<Arc<dyn Tool>> {
+    let (commands, author) = policy.workspace();
+    workspace::tools(&workspace::Settings { commands, author, entry: std::env::current_exe().ok() })
 }
 
 /// All tools under this policy.
 ///
 /// # Errors
 /// Where two tools share a name.
-pub fn registry(policy: &Arc<Policy>, write_mode_off: bool) -> Result<Registry, DuplicateTool> {
-    let others = Registry::new(systems())?;
-    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, write_mode_off))];
-    Registry::new(systems().into_iter().chain(own))
+pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, DuplicateTool> {
+    let others = Registry::new(systems(policy))?;
+    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off))];
+    Registry::new(systems(policy).into_iter().chain(own))
 }
 
 /// The names a policy may use.
@@ -27,7 +31,7 @@ pub fn registry(policy: &Arc<Policy>, write_mode_off: bool) -> Result<Registry, 
 /// # Errors
 /// Where two tools share a name.
 pub fn catalogue() -> Result<Catalogue, DuplicateTool> {
-    let others = specs(&Registry::new(systems())?);
+    let others = specs(&Registry::new(workspace::every_tool())?);
     let own = [Whoami::CARD, Explain::CARD].map(|card| (card.name, card.system, Class::Read));
     Ok(Catalogue::of(others.iter().map(|spec| (spec.card.name, spec.card.system, spec.class)).chain(own)))
 }

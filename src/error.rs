@@ -42,6 +42,8 @@ pub enum Code {
     Unavailable,
     /// What was resolved changed before it ran.
     Moved,
+    /// A write whose content holds a secret or the mark of one.
+    HoldsSecret,
     /// The answer exceeds every bound.
     OutputTooLarge,
     /// The answer held a secret and the policy withholds such answers whole.
@@ -60,7 +62,7 @@ pub enum Code {
 
 impl Code {
     /// Every code with its wire name and what a caller can do about it.
-    pub const TABLE: [(Self, &'static str, &'static str); 22] = [
+    pub const TABLE: [(Self, &'static str, &'static str); 23] = [
         (Self::Unauthenticated, "unauthenticated", "send `Authorization: Bearer opsgate_…`; `opsgate keys new` makes a key"),
         (Self::RateLimited, "rate_limited", "wait for `retry_after_s` seconds"),
         (Self::Busy, "busy", "wait for running calls to end"),
@@ -76,6 +78,7 @@ impl Code {
         (Self::NotFound, "not_found", "check the name"),
         (Self::Unavailable, "unavailable", "the message says what is missing"),
         (Self::Moved, "moved", "look again and repeat the call"),
+        (Self::HoldsSecret, "holds_secret", "take it out; a secret is put in its place by its own system, never through a model"),
         (Self::OutputTooLarge, "output_too_large", "narrow the request or page through it"),
         (Self::ExposureWithheld, "exposure_withheld", "ask for a part without the secret, and have the secret rotated"),
         (Self::TimedOut, "timed_out", "narrow the request"),
@@ -150,6 +153,7 @@ impl From<ToolError> for Refusal {
             ToolErrorKind::NotFound => Code::NotFound,
             ToolErrorKind::Unavailable => Code::Unavailable,
             ToolErrorKind::Moved => Code::Moved,
+            ToolErrorKind::HoldsSecret => Code::HoldsSecret,
             ToolErrorKind::TooLarge => Code::OutputTooLarge,
             ToolErrorKind::Cancelled => Code::Cancelled,
             ToolErrorKind::Upstream => Code::UpstreamFailed,

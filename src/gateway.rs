@@ -86,9 +86,7 @@ impl Gateway {
     /// # Errors
     /// Each cause by its own kind; nothing is left half open.
     pub fn open(settings: &Settings) -> Result<Arc<Self>, StartError> {
-        Self::open_with(settings, &crate::catalogue::catalogue()?, Arc::new(RealFiles), |policy| {
-            crate::catalogue::registry(policy, settings.write_mode_off)
-        })
+        Self::open_with(settings, &crate::catalogue::catalogue()?, Arc::new(RealFiles), |policy| crate::catalogue::registry(policy, settings))
     }
 
     /// As [`Gateway::open`], with these tools and over this file layer: tests bring tools that write and disks that fail.

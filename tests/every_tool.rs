@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 fn specs() -> Vec<Spec> {
     let known = catalogue::catalogue().unwrap();
     let policy = Arc::new(Policy::parse(Policy::shipped(), "policy.yaml", &known).unwrap());
-    catalogue::specs(&catalogue::registry(&policy, false).unwrap())
+    catalogue::specs(&catalogue::registry(&policy, &opsgate::home::Settings::default()).unwrap())
 }
 
 /// Arguments that make each tool answer with something of the repository below. A new tool without a row fails here.

@@ -24,7 +24,9 @@ impl Gateway {
             taken = self.rates.slots.take(mark.caller.id()) => taken,
         };
         match taken {
-            Ok(slot) => Ok(Call { mark, stage: Admitted { tool: stage.tool, args: stage.args, workspace: stage.workspace, slot } }),
+            Ok(slot) => {
+                Ok(Call { mark, stage: Admitted { tool: stage.tool, args: stage.args, workspace: stage.workspace, progress: stage.progress, slot } })
+            }
             Err(refusal) => Err(mark.refuse(about(&stage.tool), refusal)),
         }
     }

@@ -36,6 +36,9 @@ struct IntentEntry<'a> {
     caller: CallerEntry,
     class: opsgate_tools::tool::Class,
     decided_at: String,
+    /// The incident that a write is made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<Clean<String>>,
     #[serde(rename = "gen_ai.tool.name")]
     tool: &'static str,
     #[serde(rename = "mcp.method.name")]
@@ -109,6 +112,7 @@ pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, perm
         caller: caller(scrubber, mark),
         class: prepared.spec.class,
         decided_at: now.to_string(),
+        incident: prepared.change.incident_id.as_deref().map(|id| scrubber.text(id).0),
         tool: card.name,
         method: "tools/call",
         mode: permit.mode().name(),

@@ -20,14 +20,15 @@ impl Gateway {
         let run = async move {
             match work {
                 Licensed::Read(read, receipt) => read.run(shown, receipt).await,
-                Licensed::Write(write, receipt) => write.run(receipt).await,
+                Licensed::Rehearsal(write, receipt) => write.rehearse(shown, receipt).await,
+                Licensed::Write(write, receipt) => write.run(shown, receipt).await,
             }
         };
         let result = match tokio::time::timeout(deadline, run).await {
             Ok(result) => result.map_err(Refusal::from),
             Err(_) => {
                 mark.cancel.cancel(); // the tool's own work elsewhere (a blocking thread, a child) watches this
-                Err(Refusal::new(Code::TimedOut, format!("`{}` did not end within {:?}", about.tool, mark.policy.limits().timeout)))
+                Err(Refusal::new(Code::TimedOut, format!("`{}` did not end within {:?}", about.tool, mark.allowed)))
             }
         };
         let (hidden, redacted) = (filter.hidden(), redacted.counts());

@@ -1,11 +1,12 @@
 //! Intend: the intent goes into the chain. Only this makes a receipt, and only a receipt runs a tool.
 
-use opsgate_tools::tool::Action;
+use opsgate_tools::erased::Action;
 
 use super::entry;
 use super::stage::{About, Approved, Call, Intended, Licensed, Prepared, Refused};
 use crate::gateway::Gateway;
 use crate::policy::AuditReads;
+use opsgate_tools::mode::Mode;
 
 impl Gateway {
     pub(super) async fn intend(&self, call: Call<Approved>) -> Result<Call<Intended>, Box<Refused>> {
@@ -33,6 +34,7 @@ impl Gateway {
                 }
                 Licensed::Read(read, receipt)
             }
+            Action::Write(write) if permit.mode() == Mode::DryRun => Licensed::Rehearsal(write, receipt),
             // INVARIANT: no external effect without a durable intent (test: a_write_runs_only_after_its_intent_is_durable).
             Action::Write(write) => match self.log.durable(receipt).await {
                 Ok(durable) => Licensed::Write(write, durable),

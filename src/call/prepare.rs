@@ -1,21 +1,26 @@
 //! Prepare: look the tool up, parse the arguments once, resolve them to what will be judged and run.
 
 use opsgate_audit::Digest;
+use opsgate_tools::erased::Prepared as Ready;
+use opsgate_tools::progress::Progress;
 use opsgate_tools::registry::FORBIDDEN;
-use opsgate_tools::tool::{CallContext, Spec};
+use opsgate_tools::tool::{CallContext, Class, Spec};
 use serde_json::{Map, Value};
 
 use super::stage::{About, Admitted, Call, Mark, Prepared, Refused};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 use crate::policy::{Decision, Facts};
+use crate::scrub::has_redaction_mark;
 
 /// The longest arguments of a call, in bytes: more is no work for a tool, and scrubbing it would hold others up.
 const LONGEST_ARGS: usize = 1 << 20;
+/// The longest line of progress, in bytes.
+const LONGEST_LINE: usize = 512;
 
 impl Gateway {
     pub(super) async fn prepare(&self, call: Call<Admitted>) -> Result<Call<Prepared>, Box<Refused>> {
-        let Call { mark, stage: Admitted { tool: name, args, workspace, slot } } = call;
+        let Call { mut mark, stage: Admitted { tool: name, args, workspace, progress, slot } } = call;
         let mut about = About { tool: name, ..About::default() };
         if let Some(forbidden) = FORBIDDEN.iter().find(|f| f.name == about.tool) {
             let refusal = Refusal::new(Code::ToolForbidden, format!("`{}` is never run: {}", forbidden.name, forbidden.because));
@@ -34,13 +39,21 @@ impl Gateway {
             Err(refusal) => return Err(mark.refuse(about, refusal)),
         };
         about.digest = Some(digest);
-        let clean = self.scrubber.json(Value::Object(args.clone())).0;
+        let (clean, found) = self.scrubber.json(Value::Object(args.clone()));
         about.args = Some(clean.clone());
-        let cx = CallContext { caller: mark.caller.id().clone(), workspace, cancel: mark.cancel.clone() };
+        // INVARIANT: nothing that is secret, and nothing that was redacted, is written (test: no_write_takes_a_secret_or_a_redaction).
+        if spec.class == Class::Write && (!found.is_empty() || holds_redaction(&args)) {
+            let message = "the arguments of a write hold a secret, or the mark of one that was redacted; write neither";
+            return Err(mark.refuse(about, Refusal::new(Code::HoldsSecret, message)));
+        }
+        let progress = self.scrubbed(progress);
+        let cx = CallContext { caller: mark.caller.id().clone(), workspace, cancel: mark.cancel.clone(), progress };
         let resolved = tokio::time::timeout(mark.left(), tool.prepare(args, digest, &cx)).await;
         match resolved {
             Ok(Ok(prepared)) => {
-                let stage = Prepared { spec, scopes: prepared.scopes, action: prepared.action, digest, args: clean, slot };
+                mark.allow(prepared.time);
+                let Ready { scopes, action, change, .. } = prepared;
+                let stage = Prepared { spec, scopes, action, digest, args: clean, change, slot };
                 Ok(Call { mark, stage })
             }
             Ok(Err(mut error)) => {
@@ -50,7 +63,7 @@ impl Gateway {
             }
             Err(_) => {
                 mark.cancel.cancel();
-                let message = format!("the arguments could not be resolved within {:?}", mark.policy.limits().timeout);
+                let message = format!("the arguments could not be resolved within {:?}", mark.allowed);
                 Err(mark.refuse(about, Refusal::new(Code::TimedOut, message)))
             }
         }
@@ -75,6 +88,15 @@ impl Gateway {
         }
     }
 
+    /// The client's progress, behind the scrubber.
+    fn scrubbed(&self, progress: Progress) -> Progress {
+        if !progress.is_wanted() {
+            return progress;
+        }
+        let scrubber = self.scrubber.clone();
+        Progress::to(move |line| progress.say(scrubber.untrusted_text(line).0.shortened(LONGEST_LINE).as_ref()))
+    }
+
     /// HMAC-SHA-256 of tool and canonical arguments under the home's key: a plain digest of short arguments could be guessed.
     fn digest(&self, tool: &str, args: &Map<String, Value>) -> Result<Digest, Refusal> {
         use hmac::Mac;
@@ -91,6 +113,18 @@ impl Gateway {
         mac.update(&canonical);
         Ok(Digest::new(mac.finalize().into_bytes().into()))
     }
+}
+
+fn holds_redaction(args: &Map<String, Value>) -> bool {
+    fn held(value: &Value) -> bool {
+        match value {
+            Value::String(text) => has_redaction_mark(text),
+            Value::Array(items) => items.iter().any(held),
+            Value::Object(fields) => holds_redaction(fields),
+            _ => false,
+        }
+    }
+    args.iter().any(|(name, value)| has_redaction_mark(name) || held(value))
 }
 
 /// A name nobody knows, short enough to repeat.

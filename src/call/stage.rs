@@ -1,12 +1,15 @@
 //! The stages as types. Fields are private to `call/`, so only the path moves a call on.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use opsgate_audit::{CallRef, Digest, Durable, Pending, Receipt, Recorded as Proof, Written};
+use opsgate_tools::change::Change;
+use opsgate_tools::erased::{Action, ReadAction, WriteAction};
 use opsgate_tools::error::ToolError;
+use opsgate_tools::progress::Progress;
 use opsgate_tools::scope::Scopes;
-use opsgate_tools::tool::{Action, ReadAction, Spec, WriteAction};
+use opsgate_tools::tool::Spec;
 use opsgate_tools::workspace::Workspace;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +39,8 @@ pub struct RawCall {
     pub trigger: Trigger,
     /// The client's trace, where it sent one (W3C trace id).
     pub trace: Option<[u8; 16]>,
+    /// Takes lines for the client while the call runs, as tools say them.
+    pub progress: Progress,
     /// Fires when the client cancels.
     pub cancel: CancellationToken,
 }
@@ -58,6 +63,8 @@ pub(super) struct Mark {
     /// The one policy this call is judged under, from its first stage to its last.
     pub(super) policy: Arc<Policy>,
     pub(super) started: Instant,
+    /// How long the call may take: the policy's time-out, or what the tool asks for within the policy's `max_timeout`.
+    pub(super) allowed: Duration,
     pub(super) cancel: CancellationToken,
 }
 
@@ -82,6 +89,7 @@ pub(super) struct Identified {
     pub(super) tool: String,
     pub(super) args: Map<String, Value>,
     pub(super) workspace: Option<Arc<Workspace>>,
+    pub(super) progress: Progress,
     pub(super) counted: Option<Counted>,
 }
 
@@ -89,6 +97,7 @@ pub(super) struct Admitted {
     pub(super) tool: String,
     pub(super) args: Map<String, Value>,
     pub(super) workspace: Option<Arc<Workspace>>,
+    pub(super) progress: Progress,
     pub(super) slot: Slot,
 }
 
@@ -99,6 +108,8 @@ pub(super) struct Prepared {
     pub(super) action: Action,
     pub(super) digest: Digest,
     pub(super) args: Clean<Value>,
+    /// What the caller says of a write.
+    pub(super) change: Change,
     pub(super) slot: Slot,
 }
 
@@ -119,6 +130,8 @@ pub(super) struct Approved {
 /// In the chain. The work and the receipt it needs, paired by class.
 pub(super) enum Licensed {
     Read(ReadAction, Receipt<Written>),
+    /// A write of a system in `dry_run`: it has only what a read has, so it cannot write.
+    Rehearsal(WriteAction, Receipt<Written>),
     Write(WriteAction, Receipt<Durable>),
 }
 
@@ -178,6 +191,7 @@ impl Refused {
             write_mode_off: false,
             trigger: Trigger::Client,
             trace: None,
+            progress: Progress::default(),
             cancel: CancellationToken::new(),
         };
         let call = Call::begin(gateway, raw);
@@ -191,6 +205,7 @@ impl Call<Identified> {
         let re = CallRef { request_id: uuid::Uuid::now_v7(), correlation_id: raw.trace.unwrap_or_else(|| *uuid::Uuid::new_v4().as_bytes()) };
         let policy = gateway.policy().clone();
         let profile = policy.caller(raw.caller.id());
+        let allowed = policy.limits().timeout;
         Self {
             mark: Mark {
                 re,
@@ -200,9 +215,10 @@ impl Call<Identified> {
                 write_mode_off: raw.write_mode_off || gateway.write_mode_off,
                 policy,
                 started: Instant::now(),
+                allowed,
                 cancel: raw.cancel,
             },
-            stage: Identified { tool: raw.tool, args: raw.args, workspace: raw.workspace, counted: raw.counted },
+            stage: Identified { tool: raw.tool, args: raw.args, workspace: raw.workspace, progress: raw.progress, counted: raw.counted },
         }
     }
 
@@ -235,12 +251,18 @@ impl Mark {
         if self.cancel.is_cancelled() {
             return Some(Refusal::new(Code::Cancelled, "the call was cancelled before it ran"));
         }
-        self.left().is_zero().then(|| Refusal::new(Code::TimedOut, format!("the call did not get to run within {:?}", self.policy.limits().timeout)))
+        self.left().is_zero().then(|| Refusal::new(Code::TimedOut, format!("the call did not get to run within {:?}", self.allowed)))
     }
 
     /// What is left of the call's time.
-    pub(super) fn left(&self) -> std::time::Duration {
-        self.policy.limits().timeout.saturating_sub(self.started.elapsed())
+    pub(super) fn left(&self) -> Duration {
+        self.allowed.saturating_sub(self.started.elapsed())
+    }
+
+    /// Gives a call whose tool asks for it more time, as far as the policy lets any call have.
+    pub(super) fn allow(&mut self, wanted: Option<Duration>) {
+        let limits = self.policy.limits();
+        self.allowed = wanted.map_or(limits.timeout, |wanted| wanted.min(limits.max_timeout).max(limits.timeout));
     }
 }
 

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use opsgate_audit::{Digest, Durable, Files, Handle, OpenError, RealFiles, Receipt, Written};
+use opsgate_tools::erased::{Action, Tool, read, write};
 use opsgate_tools::error::ToolError;
+use opsgate_tools::progress::Progress;
 use opsgate_tools::registry::Registry;
 use opsgate_tools::scope::{OutputFilter, ScopeKind, Scopes};
-use opsgate_tools::tool::{Action, CallContext, Card, Class, Preview, ReadTool, Tool, WriteTool, read, write};
+use opsgate_tools::tool::{CallContext, Card, Class, Preview, ReadTool, WriteTool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -90,10 +92,10 @@ impl<const ASK: bool> WriteTool for Write<ASK> {
     async fn resolve(&self, args: Args, _: &CallContext) -> Result<(String, Scopes), ToolError> {
         resolve(args).await
     }
-    async fn preview(&self, target: &String) -> Result<Preview, ToolError> {
+    async fn preview(&self, target: &String, _: &OutputFilter) -> Result<Preview, ToolError> {
         Ok(Preview { summary: target.clone(), change: Value::Null })
     }
-    async fn write(&self, target: String, receipt: Receipt<Durable>) -> Result<Output, ToolError> {
+    async fn write(&self, target: String, _: &OutputFilter, receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         self.0.did(format!("{target}, intent on disk: {}", self.0.on_disk(receipt.seq())));
         if target == "then the disk fails" {
             self.0.fail.store(true, Ordering::SeqCst);
@@ -195,6 +197,7 @@ impl Bench {
             write_mode_off,
             trigger: Trigger::Client,
             trace: None,
+            progress: Progress::default(),
             cancel,
         };
         match self.gateway.handle(raw).await.into_body() {
@@ -218,7 +221,7 @@ impl Bench {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_runs_only_after_its_intent_is_durable() {
     let bench = Bench::new();
-    assert_eq!(bench.call("github_note", "hello").await, (None, "{\"said\":\"hello\"}".into()));
+    assert_eq!(bench.call("github_note", "hello").await, (None, "{\"status\":\"done\",\"result\":{\"said\":\"hello\"}}".into()));
     assert_eq!(bench.world.done(), ["hello, intent on disk: true"]);
     assert_eq!(bench.entries(), ["call.intent", "call.outcome ok"]);
 }
@@ -297,7 +300,7 @@ async fn a_call_that_was_cancelled_before_it_ran_does_not_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_for_other_arguments_runs_nothing() {
     let bench = Bench::new();
-    let cx = CallContext { caller: "local:uid=0".into(), workspace: None, cancel: CancellationToken::new() };
+    let cx = CallContext { caller: "local:uid=0".into(), workspace: None, cancel: CancellationToken::new(), progress: Progress::default() };
     let args = Map::from_iter([("text".to_owned(), json!("x"))]);
     let peek = read(Peek(bench.world.clone()));
     let prepared = peek.prepare(args, Digest::new([1; 32]), &cx).await.unwrap();

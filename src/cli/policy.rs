@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use opsgate_audit::Digest;
+use opsgate_tools::progress::Progress;
 use opsgate_tools::tool::CallContext;
 use opsgate_tools::workspace::Workspace;
 use serde_json::{Map, Value, json};
@@ -93,14 +94,15 @@ async fn explain(
     let bad = |error: &dyn std::fmt::Display| Failure::new(exit::BAD_CONFIGURATION, error);
     let catalogue = catalogue::catalogue().map_err(|e| bad(&e))?;
     let policy = Arc::new(load_policy(settings, &catalogue).map_err(|e| bad(&e))?);
-    let registry = catalogue::registry(&policy, settings.write_mode_off).map_err(|e| bad(&e))?;
+    let registry = catalogue::registry(&policy, settings).map_err(|e| bad(&e))?;
     let tool = registry.find(tool).ok_or_else(|| Failure::new(exit::USAGE, format!("there is no tool `{tool}`; `opsgate tools` lists them")))?;
     let caller: Arc<str> = caller.map_or_else(|| Caller::of_this_process().id().clone(), Into::into);
     let workspace = match folder.workspace {
         Some(folder) => Some(Workspace::open(&folder).map_err(|e| bad(&e))?),
         None => Workspace::open(std::path::Path::new(".")).ok(),
     };
-    let cx = CallContext { caller: caller.clone(), workspace: workspace.map(Arc::new), cancel: CancellationToken::new() };
+    let cx =
+        CallContext { caller: caller.clone(), workspace: workspace.map(Arc::new), cancel: CancellationToken::new(), progress: Progress::default() };
     let card = tool.spec().card;
     let (scopes, failed) = match tool.prepare(args, Digest::new([0; 32]), &cx).await {
         Ok(prepared) => (prepared.scopes, None),

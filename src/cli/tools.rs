@@ -26,7 +26,7 @@ pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
     let bad = |error: &dyn std::fmt::Display| Failure::new(exit::BAD_CONFIGURATION, error);
     let catalogue = catalogue::catalogue().map_err(|e| bad(&e))?;
     let policy = Arc::new(load_policy(settings, &catalogue).map_err(|e| bad(&e))?);
-    let registry = catalogue::registry(&policy, settings.write_mode_off).map_err(|e| bad(&e))?;
+    let registry = catalogue::registry(&policy, settings).map_err(|e| bad(&e))?;
     let caller = args.caller.clone().unwrap_or_else(|| Caller::of_this_process().id().to_string());
     let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, spec)).collect();
     if args.json {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::ScopeKind;
 use opsgate_tools::tool::Class;
+use opsgate_tools::workspace::{Author, Command};
 use serde::Serialize;
 
 use super::catalogue::Catalogue;
@@ -13,7 +14,7 @@ use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
 use super::glob::{Compare, GlobTable, Pattern, Subject};
 use super::limits::Limits;
-use super::model::{Approvals, Command, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
+use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
 
 /// A caller as the policy knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,6 +64,7 @@ pub(super) struct CompiledSystem {
     pub(super) mode: Mode,
     pub(super) roots: Option<Vec<Pattern>>,
     pub(super) commands: BTreeMap<String, Command>,
+    pub(super) author: Option<Author>,
     pub(super) lists: Vec<(ScopeKind, GlobTable)>,
 }
 
@@ -165,7 +167,7 @@ impl Core {
                 .iter()
                 .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?)))
                 .collect::<Result<Vec<_>, globset::Error>>()?;
-            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, lists });
+            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, author: system.author, lists });
         }
         let namespaces = file.namespaces.into_iter().map(|one| {
             // `approval` opens a namespace to writes, the other tiers close it.

@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use opsgate_tools::mode::Mode;
 use opsgate_tools::tool::{Class, Spec};
+use opsgate_tools::workspace::{Author, Command};
 use sha2::{Digest, Sha256};
 
 pub use catalogue::Catalogue;
@@ -50,8 +51,7 @@ pub use diagnostics::{Finding, PolicyErrors, Warning};
 pub use explain::{Explanation, MatchedRule};
 pub use limits::{CallerRate, Limits, OverThen, Rate};
 pub use model::{
-    AuditLevel, AuditReads, AuditSettings, Budget, Command, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings,
-    Settings,
+    AuditLevel, AuditReads, AuditSettings, Budget, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
 };
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
 pub use tools::{Explain, Whoami};
@@ -208,10 +208,11 @@ impl Policy {
         (self.core.approvals.override_group.as_deref(), self.core.approvals.fallback.as_deref())
     }
 
-    /// The commands that a workspace declares.
+    /// The commands that a workspace may run, and who commits there.
     #[must_use]
-    pub fn commands(&self) -> Option<&BTreeMap<String, Command>> {
-        self.core.systems.get("workspace").map(|system| &system.commands)
+    pub fn workspace(&self) -> (BTreeMap<String, Command>, Author) {
+        let system = self.core.systems.get("workspace");
+        system.map(|system| (system.commands.clone(), system.author.clone().unwrap_or_default())).unwrap_or_default()
     }
 
     /// Whether a connection may work on the repository in this folder, given as a canonical absolute path.
@@ -272,7 +273,7 @@ impl Core {
         };
         match entry.class {
             Class::Read => self.defaults.read || entry.allows.iter().any(allowing),
-            Class::Write => self.write_mode && system.mode.writes() && entry.allows.iter().any(allowing),
+            Class::Write => self.write_mode && system.mode.answers_writes() && entry.allows.iter().any(allowing),
         }
     }
 }

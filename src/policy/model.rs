@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::ScopeKind;
+use opsgate_tools::workspace::{Author, Command};
 use serde::Serialize;
 
 use super::decision::{ChangePart, Quorum, Trigger};
@@ -66,19 +67,9 @@ pub(super) struct System {
     pub(super) mode: Mode,
     pub(super) roots: Option<Vec<Pattern>>,
     pub(super) commands: BTreeMap<String, Command>,
+    pub(super) author: Option<Author>,
     /// Lists that a call's values of this kind must be on.
     pub(super) lists: Vec<(ScopeKind, Vec<Pattern>)>,
-}
-
-/// A command that a workspace declares: what `run_tests` and `install_dependency` may run, in a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Command {
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// Whether it has a network.
-    pub network: bool,
-    /// How long it may run.
-    pub timeout: Option<Duration>,
 }
 
 /// One line of `repositories`.

@@ -111,6 +111,7 @@ impl ServerHandler for Door {
     async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
         let Connection { caller, workspace, counted, write_mode_off } = self.connection(&context)?;
         let trace = context.meta.get_traceparent().and_then(trace_id);
+        let (progress, forwarder) = super::progress::of(&context);
         let raw = RawCall {
             caller,
             counted: taken(counted.as_ref()),
@@ -120,9 +121,12 @@ impl ServerHandler for Door {
             write_mode_off,
             trigger: Trigger::Client,
             trace,
+            progress,
             cancel: context.ct.clone(),
         };
-        answer(self.gateway.handle(raw).await).map(Into::into)
+        let reply = self.gateway.handle(raw).await;
+        forwarder.stop().await;
+        answer(reply).map(Into::into)
     }
 
     /// What rmcp does not know, or knows and cannot read. Its name is not repeated as it came: it may hold anything.

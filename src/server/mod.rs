@@ -7,6 +7,7 @@ mod handler;
 mod http;
 mod line;
 mod peer;
+mod progress;
 mod relay;
 mod sessions;
 mod socket;

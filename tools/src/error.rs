@@ -17,6 +17,8 @@ pub enum ToolErrorKind {
     Unavailable,
     /// What was resolved is no longer what it was.
     Moved,
+    /// What would be written holds a secret, or the mark of one that was taken out.
+    HoldsSecret,
     /// The answer would be larger than any bound allows.
     TooLarge,
     /// The caller cancelled.

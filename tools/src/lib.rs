@@ -3,9 +3,14 @@
 //! A tool implements [`tool::ReadTool`] or [`tool::WriteTool`]; that choice is its class. It parses and resolves its
 //! arguments once, tells policy its [`scope::Scopes`], and runs only on a receipt of the audit log.
 
+pub mod change;
+pub mod erased;
 pub mod error;
+mod lean;
 pub mod mode;
+pub mod progress;
 pub mod registry;
+mod schema;
 pub mod scope;
 pub mod tool;
 pub mod workspace;

@@ -47,6 +47,18 @@ impl Mode {
     pub fn writes(self) -> bool {
         matches!(self, Self::Mock | Self::ApprovalRequiredWrite)
     }
+
+    /// Whether a write gets an answer other than a refusal: it runs, or shows what it would do.
+    #[must_use]
+    pub fn answers_writes(self) -> bool {
+        self.writes() || self == Self::DryRun
+    }
+
+    /// Whether calls go to the real system.
+    #[must_use]
+    pub fn is_real(self) -> bool {
+        matches!(self, Self::DryRun | Self::ReadOnly | Self::ApprovalRequiredWrite)
+    }
 }
 
 impl fmt::Display for Mode {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::tool::Tool;
+use crate::erased::Tool;
 
 /// A name that is in the catalogue so that asking for it gets a reason, and that nothing ever runs.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,13 @@
-//! The two traits a tool can implement, and their type-erased form.
+//! The two traits a tool can implement.
 //!
 //! Which trait a tool implements *is* its class, so the class cannot be wrong. A tool runs only when it is handed a
 //! [`Receipt`] by value, and only the audit log makes those.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::BoxFuture;
-use opsgate_audit::{Digest, Durable, Receipt, Written};
+use opsgate_audit::{Durable, Receipt, Written};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ToolError;
+use crate::progress::Progress;
 use crate::scope::{OutputFilter, Scopes};
 use crate::workspace::Workspace;
 
@@ -54,6 +55,8 @@ pub struct CallContext {
     pub workspace: Option<Arc<Workspace>>,
     /// Fires when the client cancels or the call's time is up.
     pub cancel: CancellationToken,
+    /// Takes lines for the client while the call runs. What is said there is scrubbed like everything that leaves.
+    pub progress: Progress,
 }
 
 impl CallContext {
@@ -117,11 +120,21 @@ pub trait WriteTool: Send + Sync + 'static {
     /// Turns arguments into a target, its preconditions and its scopes.
     fn resolve(&self, args: Self::Args, cx: &CallContext) -> impl Future<Output = Result<(Self::Target, Scopes), ToolError>> + Send;
 
+    /// How long this write may take where that is longer than the policy's time-out for a call; the policy's `max_timeout` bounds it.
+    fn time(&self, _target: &Self::Target) -> Option<Duration> {
+        None
+    }
+
     /// Shows what would happen, without doing it.
-    fn preview(&self, target: &Self::Target) -> impl Future<Output = Result<Preview, ToolError>> + Send;
+    fn preview(&self, target: &Self::Target, filter: &OutputFilter) -> impl Future<Output = Result<Preview, ToolError>> + Send;
 
     /// Does it. `receipt` proves that the intent is on disk.
-    fn write(&self, target: Self::Target, receipt: Receipt<Durable>) -> impl Future<Output = Result<Self::Output, ToolError>> + Send;
+    fn write(
+        &self,
+        target: Self::Target,
+        filter: &OutputFilter,
+        receipt: Receipt<Durable>,
+    ) -> impl Future<Output = Result<Self::Output, ToolError>> + Send;
 }
 
 /// A tool as the registry holds it: its constants and schemas.
@@ -135,193 +148,4 @@ pub struct Spec {
     pub input_schema: Arc<Map<String, Value>>,
     /// JSON Schema of the structured reply.
     pub output_schema: Arc<Map<String, Value>>,
-}
-
-/// A call whose arguments were parsed and resolved, once. What was judged is what runs.
-pub struct Prepared {
-    /// What policy judges.
-    pub scopes: Scopes,
-    /// The digest of the arguments that the receipt must carry.
-    pub args: Digest,
-    /// The resolved work.
-    pub action: Action,
-}
-
-/// The resolved work, by class.
-pub enum Action {
-    /// Runs on a [`Receipt<Written>`].
-    Read(ReadAction),
-    /// Runs on a [`Receipt<Durable>`].
-    Write(WriteAction),
-}
-
-type ReadRun = dyn FnOnce(OutputFilter, Receipt<Written>) -> BoxFuture<'static, Result<Value, ToolError>> + Send;
-type WriteRun = dyn FnOnce(Receipt<Durable>) -> BoxFuture<'static, Result<Value, ToolError>> + Send;
-type PreviewRun = dyn Fn() -> BoxFuture<'static, Result<Preview, ToolError>> + Send + Sync;
-
-/// A resolved read.
-pub struct ReadAction(Box<ReadRun>);
-
-impl ReadAction {
-    /// Reads; fails where the receipt was made for other arguments.
-    ///
-    /// # Errors
-    /// What the tool's own `read` answers.
-    pub async fn run(self, filter: OutputFilter, receipt: Receipt<Written>) -> Result<Value, ToolError> {
-        (self.0)(filter, receipt).await
-    }
-}
-
-/// A resolved write with its preview.
-pub struct WriteAction {
-    preview: Box<PreviewRun>,
-    run: Box<WriteRun>,
-}
-
-impl WriteAction {
-    /// What would happen.
-    ///
-    /// # Errors
-    /// What the tool's own `preview` answers.
-    pub async fn preview(&self) -> Result<Preview, ToolError> {
-        (self.preview)().await
-    }
-
-    /// Does it; fails where the receipt was made for other arguments.
-    ///
-    /// # Errors
-    /// What the tool's own `write` answers.
-    pub async fn run(self, receipt: Receipt<Durable>) -> Result<Value, ToolError> {
-        let Self { preview, run } = self;
-        drop(preview); // it shares the target, which the write takes by value
-        run(receipt).await
-    }
-}
-
-/// A type-erased tool: what the registry holds and the call path drives.
-pub trait Tool: Send + Sync {
-    /// Its constants and schemas.
-    fn spec(&self) -> &Spec;
-    /// Parses the arguments and resolves them. `digest` is what the receipt must carry for the work to run.
-    fn prepare<'a>(&'a self, args: Map<String, Value>, digest: Digest, cx: &'a CallContext) -> BoxFuture<'a, Result<Prepared, ToolError>>;
-}
-
-/// Wraps a read tool for the registry.
-#[must_use]
-pub fn read<T: ReadTool>(tool: T) -> Arc<dyn Tool> {
-    Arc::new(Read { spec: spec::<T::Args, T::Output>(T::CARD, Class::Read), tool: Arc::new(tool) })
-}
-
-/// Wraps a write tool for the registry.
-#[must_use]
-pub fn write<T: WriteTool>(tool: T) -> Arc<dyn Tool> {
-    Arc::new(Write { spec: spec::<T::Args, T::Output>(T::CARD, Class::Write), tool: Arc::new(tool) })
-}
-
-struct Read<T> {
-    spec: Spec,
-    tool: Arc<T>,
-}
-
-impl<T: ReadTool> Tool for Read<T> {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn prepare<'a>(&'a self, args: Map<String, Value>, digest: Digest, cx: &'a CallContext) -> BoxFuture<'a, Result<Prepared, ToolError>> {
-        Box::pin(async move {
-            let (target, scopes) = self.tool.resolve(parse(args)?, cx).await?;
-            let tool = self.tool.clone();
-            let run: Box<ReadRun> = Box::new(move |filter, receipt| {
-                Box::pin(async move {
-                    matching(receipt.args(), digest)?;
-                    structured(tool.read(target, &filter, receipt).await?)
-                })
-            });
-            Ok(Prepared { scopes, args: digest, action: Action::Read(ReadAction(run)) })
-        })
-    }
-}
-
-struct Write<T> {
-    spec: Spec,
-    tool: Arc<T>,
-}
-
-impl<T: WriteTool> Tool for Write<T> {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn prepare<'a>(&'a self, args: Map<String, Value>, digest: Digest, cx: &'a CallContext) -> BoxFuture<'a, Result<Prepared, ToolError>> {
-        Box::pin(async move {
-            let (target, scopes) = self.tool.resolve(parse(args)?, cx).await?;
-            let target = Arc::new(target);
-            let (tool, shown) = (self.tool.clone(), target.clone());
-            let preview: Box<PreviewRun> = Box::new(move || {
-                let (tool, shown) = (tool.clone(), shown.clone());
-                Box::pin(async move { tool.preview(&shown).await })
-            });
-            let tool = self.tool.clone();
-            let run: Box<WriteRun> = Box::new(move |receipt| {
-                Box::pin(async move {
-                    matching(receipt.args(), digest)?;
-                    let target = Arc::into_inner(target).ok_or_else(|| ToolError::internal("a preview still holds the write's target"))?;
-                    structured(tool.write(target, receipt).await?)
-                })
-            });
-            Ok(Prepared { scopes, args: digest, action: Action::Write(WriteAction { preview, run }) })
-        })
-    }
-}
-
-fn parse<A: DeserializeOwned>(args: Map<String, Value>) -> Result<A, ToolError> {
-    serde_json::from_value(Value::Object(args)).map_err(|error| ToolError::invalid(format!("the arguments do not fit the tool: {error}")))
-}
-
-// INVARIANT: a receipt runs only the arguments it was made for (test: a_receipt_for_other_arguments_runs_nothing).
-fn matching(receipt: Digest, prepared: Digest) -> Result<(), ToolError> {
-    if receipt == prepared { Ok(()) } else { Err(ToolError::internal("the receipt was made for other arguments")) }
-}
-
-fn structured<O: Serialize>(output: O) -> Result<Value, ToolError> {
-    serde_json::to_value(output).map_err(ToolError::internal)
-}
-
-fn spec<A: JsonSchema, O: JsonSchema>(card: Card, class: Class) -> Spec {
-    Spec { card, class, input_schema: Arc::new(object_schema::<A>()), output_schema: Arc::new(object_schema::<O>()) }
-}
-
-/// A schema without what costs context and says nothing: titles, the dialect, number formats.
-fn object_schema<T: JsonSchema>() -> Map<String, Value> {
-    let generator = schemars::generate::SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator();
-    let mut schema = generator.into_root_schema_for::<T>().to_value();
-    strip(&mut schema, true);
-    match schema {
-        Value::Object(mut map) => {
-            map.remove("description"); // the Rust type's own, which says less than the tool's
-            map
-        }
-        _ => Map::new(),
-    }
-}
-
-fn strip(value: &mut Value, is_schema: bool) {
-    match value {
-        Value::Object(map) => {
-            if is_schema {
-                for noise in ["title", "$schema", "format"] {
-                    if map.get(noise).is_some_and(Value::is_string) {
-                        map.remove(noise);
-                    }
-                }
-            }
-            for (key, inner) in map.iter_mut() {
-                // Below `properties` the keys are the user's field names, not schema words.
-                strip(inner, !(is_schema && key == "properties"));
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| strip(item, true)),
-        _ => {}
-    }
 }

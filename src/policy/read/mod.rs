@@ -1,5 +1,6 @@
 //! Tree → model. Goes on after an error, so that a writer sees all of them at once.
 
+mod commands;
 mod people;
 mod places;
 mod quantity;
@@ -51,11 +52,6 @@ const NOT_YET: &[NotYet] = &[
         "this version records at the levels `metadata` and `request` only; it records `request` here",
     ),
     ("language", |file| file.settings.language != Language::En, "this version speaks English only"),
-    (
-        "systems",
-        |file| file.systems.values().any(|system| !system.commands.is_empty()),
-        "`commands` is read, but this version has no tool that runs commands",
-    ),
     (
         "environments",
         |file| file.environments.iter().any(|one| one.mfa || !one.require.is_empty()),

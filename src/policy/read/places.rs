@@ -10,7 +10,7 @@ use super::super::decision::ChangePart;
 use super::super::diagnostics::{At, did_you_mean};
 use super::super::glob::{Pattern, Subject};
 use super::super::hours::Hours;
-use super::super::model::{AllowDeny, Command, Environment, Namespace, Repository, System, Tier};
+use super::super::model::{AllowDeny, Environment, Namespace, Repository, System, Tier};
 use super::super::yaml::Node;
 use super::Reader;
 use super::rules::SCOPE_KEYS;
@@ -36,7 +36,7 @@ impl Reader<'_> {
 
     fn system(&mut self, name: &str, node: &Node) -> System {
         let keys: &[&str] = match name {
-            "workspace" => &["mode", "roots", "commands"],
+            "workspace" => &["mode", "roots", "commands", "author"],
             "cloudwatch" => &["mode", "metrics", "log_groups"],
             "loki" => &["mode", "log_groups"],
             "slack" | "discord" => &["mode", "channels"],
@@ -45,9 +45,14 @@ impl Reader<'_> {
         };
         let fields = self.fields(node, &format!("the system `{name}`"), keys);
         let default = if is_local(name) { Mode::ReadOnly } else { Mode::Mock };
-        let mode = fields.get("mode").map_or(Some(default), |node| self.word(node, "mode", &Mode::ALL));
+        let mut mode = fields.get("mode").map_or(Some(default), |node| self.word(node, "mode", &Mode::ALL));
+        if let Some(node) = fields.get("mode").filter(|_| is_local(name) && mode == Some(Mode::Mock)) {
+            self.warn(node.at, format!("`{name}` is on this machine, with nothing to mock: it is only read"), "write `read_only`".to_owned());
+            mode = Some(Mode::ReadOnly);
+        }
         let roots = fields.get("roots").map(|node| self.roots(node));
         let commands = fields.get("commands").map(|node| self.commands(node)).unwrap_or_default();
+        let author = fields.get("author").and_then(|node| self.author(node));
         let mut lists = Vec::new();
         for (key, kind) in [("log_groups", ScopeKind::LogGroup), ("channels", ScopeKind::Channel), ("projects", ScopeKind::Project)] {
             if let Some(node) = fields.get(key) {
@@ -60,7 +65,7 @@ impl Reader<'_> {
             lists.push((ScopeKind::Metric, metrics));
         }
         // A mode that does not parse is an error of the file; until then nothing runs.
-        System { mode: mode.unwrap_or(Mode::Blocked), roots, commands, lists }
+        System { mode: mode.unwrap_or(Mode::Blocked), roots, commands, author, lists }
     }
 
     fn roots(&mut self, node: &Node) -> Vec<Pattern> {
@@ -72,21 +77,6 @@ impl Reader<'_> {
             }
         }
         roots.into_iter().map(|root| root.value).collect()
-    }
-
-    fn commands(&mut self, node: &Node) -> BTreeMap<String, Command> {
-        let mut commands = BTreeMap::new();
-        for (name, entry) in self.entries(node, "commands") {
-            let fields = self.fields(entry, "a command", &["argv", "network", "timeout"]);
-            let argv = fields.get("argv").map(|node| self.plain(node, "argv")).unwrap_or_default();
-            if fields.get("argv").is_none() {
-                self.error(name.at, format!("the command `{}` has no `argv`", name.value), "write `argv: [program, argument]`".to_owned());
-            }
-            let network = fields.get("network").is_some_and(|node| self.switch(node, "network"));
-            let timeout = fields.get("timeout").and_then(|node| self.duration(node, "timeout"));
-            commands.insert(name.value.clone(), Command { argv, network, timeout });
-        }
-        commands
     }
 
     pub(super) fn repositories(&mut self, node: &Node) -> Vec<Repository> {

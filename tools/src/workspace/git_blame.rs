@@ -25,7 +25,7 @@ pub(super) struct GitBlame;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     path: PathArg,
     rev: Option<RevArg>,
@@ -43,7 +43,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     groups: Vec<Group>,
     #[serde(flatten)]

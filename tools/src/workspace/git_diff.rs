@@ -23,7 +23,7 @@ pub(super) struct GitDiff;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     /// default: index
     from: Option<RevArg>,
@@ -56,7 +56,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     files: Vec<FileDiff>,
     #[serde(flatten)]

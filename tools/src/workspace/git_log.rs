@@ -28,7 +28,7 @@ pub(super) struct GitLog;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     rev: Option<RevArg>,
     path: Option<PathArg>,
@@ -53,7 +53,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     commits: Vec<Logged>,
     #[serde(flatten)]

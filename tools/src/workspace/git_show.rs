@@ -25,7 +25,7 @@ pub(super) struct GitShow;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     rev: Option<RevArg>,
     path: Option<PathArg>,
@@ -44,7 +44,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     #[serde(flatten)]
     commit: CommitInfo,

@@ -23,7 +23,7 @@ pub(super) struct GitStatus;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     limit: Option<u32>,
     cursor: Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     /// none: detached
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,7 +22,7 @@ pub(super) struct ListDirectory;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     path: Option<PathArg>,
     /// 1-5
@@ -42,7 +42,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     entries: Vec<Entry>,
     #[serde(flatten)]

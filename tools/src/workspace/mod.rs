@@ -16,7 +16,6 @@ mod git_show;
 mod git_status;
 mod history;
 mod language;
-mod lean;
 mod list_directory;
 mod matches;
 mod open;
@@ -31,6 +30,7 @@ mod repository;
 mod root;
 mod search_code;
 mod service_status;
+mod settings;
 mod systemd;
 mod walk;
 
@@ -38,18 +38,26 @@ use std::sync::Arc;
 
 pub use root::Workspace;
 pub use service_status::ServiceSources;
+pub use settings::{Author, Command, DEPENDENCY, Settings};
 
-use crate::tool::{Card, Tool, read};
+use crate::erased::{Tool, read};
+use crate::tool::Card;
 
 /// The tools of the `workspace` system.
 #[must_use]
-pub fn tools() -> Vec<Arc<dyn Tool>> {
-    tools_with(ServiceSources::default())
+pub fn tools(settings: &Settings) -> Vec<Arc<dyn Tool>> {
+    tools_with(settings, ServiceSources::default())
+}
+
+/// Every tool that the system can have, whatever this machine and a policy let it have: for the names and schemas.
+#[must_use]
+pub fn every_tool() -> Vec<Arc<dyn Tool>> {
+    tools(&Settings::default())
 }
 
 /// As [`tools`], asking these sources for services.
 #[must_use]
-pub fn tools_with(services: ServiceSources) -> Vec<Arc<dyn Tool>> {
+pub fn tools_with(_settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
     vec![
         read(git_blame::GitBlame),
         read(git_diff::GitDiff),

@@ -23,7 +23,7 @@ pub(super) struct ReadFile;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     path: PathArg,
     start_line: Option<u64>,
@@ -43,7 +43,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ pub(super) struct SearchCode;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     /// Rust regex
     pattern: String,
@@ -58,7 +58,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     matches: Vec<Match>,
     /// too large

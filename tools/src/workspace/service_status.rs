@@ -38,7 +38,7 @@ pub(super) struct ServiceStatus(pub(super) ServiceSources);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Args {
     /// unit or container; default: all
     name: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct Target {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(transform = super::lean::lean)]
+#[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
     systemd: Availability,
     docker: Availability,

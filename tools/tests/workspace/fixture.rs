@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use git2::{IndexAddOption, Oid, Repository, Signature, Time};
 use opsgate_audit::{CallRef, CanonicalJson, Digest, Log, Options, SigningKey};
+use opsgate_tools::erased::{Action, Prepared};
 use opsgate_tools::error::{ToolError, ToolErrorKind};
+use opsgate_tools::progress::Progress;
 use opsgate_tools::registry::Registry;
 use opsgate_tools::scope::{OutputFilter, PathFilter, Redaction, ScopeKind, Scopes};
-use opsgate_tools::tool::{Action, CallContext, Prepared};
-use opsgate_tools::workspace::{self, ServiceSources, Workspace};
+use opsgate_tools::tool::{CallContext, Class};
+use opsgate_tools::workspace::{self, ServiceSources, Settings, Workspace};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -61,12 +63,16 @@ impl Fixture {
     }
 
     pub(crate) fn with_services(services: ServiceSources) -> Self {
+        Self::with(&Settings::default(), services)
+    }
+
+    pub(crate) fn with(settings: &Settings, services: ServiceSources) -> Self {
         let (home, top) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let mut options = git2::RepositoryInitOptions::new();
         let git = Repository::init_opts(top.path(), options.initial_head("main")).unwrap();
         let key = SigningKey::load_or_create(&home.path().join("signing.key")).unwrap();
         let (log, _) = Log::open(Options::new(home.path().join("audit"), home.path().join("sealed"), "test/workspace".into(), key)).unwrap();
-        let tools = Registry::new(workspace::tools_with(services)).unwrap();
+        let tools = Registry::new(workspace::tools_with(settings, services)).unwrap();
         let (calls, clock) = (AtomicU64::new(0), AtomicU64::new(1_700_000_000));
         Self {
             home,
@@ -131,8 +137,11 @@ impl Fixture {
     }
 
     pub(crate) async fn prepare(&self, tool: &str, args: Value) -> Result<Prepared, ToolError> {
-        let cx = CallContext { caller: "local:uid=1000".into(), workspace: Some(self.workspace()), cancel: self.cancel.clone() };
-        self.prepare_in(&cx, tool, args).await
+        self.prepare_in(&self.context(), tool, args).await
+    }
+
+    pub(crate) fn context(&self) -> CallContext {
+        CallContext { caller: "local:uid=1000".into(), workspace: Some(self.workspace()), cancel: self.cancel.clone(), progress: Progress::default() }
     }
 
     async fn prepare_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Prepared, ToolError> {
@@ -150,7 +159,7 @@ impl Fixture {
         }
         match prepared.action {
             Action::Read(read) => read.run(filter, receipt).await,
-            Action::Write(_) => panic!("no workspace tool here writes"),
+            Action::Write(write) => write.run(filter, self.log.durable(receipt).await.unwrap()).await,
         }
     }
 
@@ -161,7 +170,12 @@ impl Fixture {
             return Err(ToolError::new(ToolErrorKind::OutOfBounds, "denied by policy"));
         }
         let output = self.run(prepared).await?;
-        fits(&output, &Value::Object(self.tools.find(tool).unwrap().spec().output_schema.as_ref().clone()), tool);
+        let spec = self.tools.find(tool).unwrap().spec();
+        let schema = Value::Object(spec.output_schema.as_ref().clone());
+        match spec.class {
+            Class::Read => fits(&output, &schema, tool),
+            Class::Write => fits(&output["result"], &schema["properties"]["result"], tool),
+        }
         Ok(output)
     }
 

@@ -264,7 +264,7 @@ async fn a_linked_work_tree_has_its_own_head() {
     fixture.git.worktree("linked", &linked, None).unwrap();
     let workspace = std::sync::Arc::new(opsgate_tools::workspace::Workspace::open(&linked).unwrap());
     fixture.write("x", "2\n").commit("second");
-    let cx = opsgate_tools::tool::CallContext { caller: "local:uid=1000".into(), workspace: Some(workspace), cancel: fixture.cancel.clone() };
+    let cx = opsgate_tools::tool::CallContext { workspace: Some(workspace), ..fixture.context() };
     let status = fixture.call_in(&cx, STATUS, json!({})).await.unwrap();
     assert_eq!((&status["branch"], &status["unstaged"]), (&json!("linked"), &json!([])), "{status}");
     assert_eq!(each(&fixture.call_in(&cx, LOG, json!({})).await.unwrap(), "commits", "subject"), ["first"]);

@@ -1,13 +1,13 @@
 //! What the tools cost a client's context, and what they say of themselves.
 
 use opsgate_tools::tool::Class;
-use opsgate_tools::workspace::tools;
+use opsgate_tools::workspace::{Settings, tools};
 
 const AVERAGE: usize = 900;
 
 #[test]
 fn the_tools_cost_little_context() {
-    let tools = tools();
+    let tools = tools(&Settings::default());
     let mut total = 0;
     for tool in &tools {
         let spec = tool.spec();
@@ -20,10 +20,11 @@ fn the_tools_cost_little_context() {
 }
 
 #[test]
-fn every_tool_reads_and_refuses_unknown_arguments() {
-    for tool in tools() {
+fn every_tool_refuses_unknown_arguments_and_a_write_takes_change() {
+    for tool in tools(&Settings::default()) {
         let spec = tool.spec();
-        assert_eq!((spec.class, spec.card.system), (Class::Read, "workspace"), "{}", spec.card.name);
+        assert_eq!(spec.card.system, "workspace", "{}", spec.card.name);
+        assert_eq!(spec.class == Class::Write, spec.input_schema["properties"].get("change").is_some(), "{}", spec.card.name);
         assert!(spec.card.name.starts_with("workspace_"));
         assert_eq!(spec.input_schema["additionalProperties"], false, "{}", spec.card.name);
         assert_eq!(spec.output_schema["type"], "object", "{}", spec.card.name);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// Drops `null` from the types of optional fields (a field that may be absent is not in `required`), the lower bound
 /// that every count has, and the type's own description.
-pub(super) fn lean(schema: &mut Schema) {
+pub(crate) fn lean(schema: &mut Schema) {
     if let Some(object) = schema.as_object_mut() {
         object.remove("description");
         fields(object);
