@@ -114,7 +114,10 @@ fn listed(args: &[PathArg]) -> Result<Vec<RepoPath>, ToolError> {
         return Err(ToolError::invalid(format!("`paths` lists from 1 to {MOST_FILES} files")));
     }
     let paths: BTreeSet<RepoPath> = args.iter().map(PathArg::parse).collect::<Result<_, _>>()?;
-    Ok(paths.into_iter().collect())
+    match paths.contains(&RepoPath::root()) {
+        false => Ok(paths.into_iter().collect()),
+        true => Err(ToolError::invalid("the root is a folder; list the files in it")),
+    }
 }
 
 /// What is to be committed, where there is something and no line of it that is new holds a secret.

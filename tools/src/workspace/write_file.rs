@@ -125,6 +125,7 @@ fn judge(workspace: &Workspace, located: &Located) -> Result<Judged, ToolError> 
     let spot = Spot::of(workspace.dir(), &located.real)?;
     match (spot.there()?, &located.found) {
         (There::Nothing, Err(_)) => Ok(Judged { spot, old: None }),
+        (There::Link(_), Err(error)) => Err(error.clone()), // a loop of links
         (There::File(file), Ok(_)) => match Old::read(&file, MOST_REPLACED)? {
             Some(old) => Ok(Judged { spot, old: Some(old) }),
             None => Err(ToolError::new(

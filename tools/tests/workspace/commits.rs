@@ -189,7 +189,7 @@ async fn a_linked_work_tree_commits_to_its_own_branch() {
 
 /// What another program does between the judgement and the commit.
 const MEANWHILE: &[fn(&Fixture)] = &[
-    |f| drop(f.write("a", "another\n")),
+    |f| write(f, "a", "another\n"),
     |f| std::fs::remove_file(f.path("a")).unwrap(),
     |f| std::fs::set_permissions(f.path("a"), std::fs::Permissions::from_mode(0o755)).unwrap(),
     |f| {
@@ -200,10 +200,14 @@ const MEANWHILE: &[fn(&Fixture)] = &[
     |f| drop(f.git_says(&["checkout", "-q", "-b", "other"])),
     |f| drop(f.git_says(&["checkout", "-q", "--detach"])),
     |f| drop(f.git_says(&["update-ref", "-d", "refs/heads/main"])),
-    |f| drop(f.write(".git/MERGE_HEAD", "")),
-    |f| drop(f.write(".git/index.lock", "")),
-    |f| drop(f.write(".gitattributes", "a filter=x\n")),
+    |f| write(f, ".git/MERGE_HEAD", ""),
+    |f| write(f, ".git/index.lock", ""),
+    |f| write(f, ".gitattributes", "a filter=x\n"),
 ];
+
+fn write(fixture: &Fixture, path: &str, content: &str) {
+    fixture.write(path, content);
+}
 
 #[tokio::test]
 async fn what_changed_after_it_was_judged_is_not_committed() {

@@ -160,69 +160,48 @@ async fn what_it_replaces_must_be_what_was_expected() {
 type Meanwhile = (&'static str, fn(&Fixture), &'static str, Option<&'static str>);
 
 const MEANWHILE: &[Meanwhile] = &[
-    ("x", |f| drop(f.write("x", "changed\n")), "x", Some("changed\n")),
+    ("x", |f| write(f, "x", "changed\n"), "x", Some("changed\n")),
     ("x", |f| std::fs::remove_file(f.path("x")).unwrap(), "x", None),
     // The same content in another file: it was not that one that was judged.
-    (
-        "x",
-        |f| {
-            std::fs::copy(f.path("x"), f.path("y")).unwrap();
-            std::fs::rename(f.path("y"), f.path("x")).unwrap()
-        },
-        "x",
-        Some("old\n"),
-    ),
-    (
-        "x",
-        |f| {
-            std::fs::rename(f.path("x"), f.path("y")).unwrap();
-            f.link("x", "y");
-        },
-        "y",
-        Some("old\n"),
-    ),
-    (
-        "x",
-        |f| {
-            std::fs::remove_file(f.path("x")).unwrap();
-            std::fs::create_dir(f.path("x")).unwrap()
-        },
-        "x/y",
-        None,
-    ),
-    ("new", |f| drop(f.write("new", "another's\n")), "new", Some("another's\n")),
-    ("new", |f| drop(f.link("new", "x")), "x", Some("old\n")),
-    (
-        "a/x",
-        |f| {
-            std::fs::rename(f.path("a"), f.path("b")).unwrap();
-            f.write("a/x", "old\n");
-        },
-        "a/x",
-        Some("old\n"),
-    ),
-    (
-        "a/x",
-        |f| {
-            std::fs::rename(f.path("a"), f.path("b")).unwrap();
-            f.link("a", "b");
-        },
-        "b/x",
-        Some("old\n"),
-    ),
-    (
-        "a/new",
-        |f| {
-            std::fs::rename(f.path("a"), f.path("b")).unwrap();
-            f.link("a", f.outside());
-        },
-        "a/new",
-        None,
-    ),
+    ("x", |f| another(f, "x"), "x", Some("old\n")),
+    ("x", |f| renamed_for_link(f, "x", "y"), "y", Some("old\n")),
+    ("x", |f| folder_instead(f, "x"), "x/y", None),
+    ("new", |f| write(f, "new", "another's\n"), "new", Some("another's\n")),
+    ("new", |f| link(f, "new", "x"), "x", Some("old\n")),
+    ("a/x", |f| another(f, "a"), "a/x", Some("old\n")),
+    ("a/x", |f| renamed_for_link(f, "a", "b"), "b/x", Some("old\n")),
+    ("a/new", |f| renamed_for_link(f, "a", f.outside().to_str().unwrap()), "a/new", None),
     ("a/b/new", |f| std::fs::create_dir(f.path("a/b")).unwrap(), "a/b/new", None),
-    ("a/b/new", |f| drop(f.link("a/b", f.outside())), "a/b/new", None),
+    ("a/b/new", |f| link(f, "a/b", f.outside().to_str().unwrap()), "a/b/new", None),
     ("a/new", |f| std::fs::remove_dir_all(f.path("a")).unwrap(), "a/new", None),
 ];
+
+fn write(fixture: &Fixture, path: &str, content: &str) {
+    fixture.write(path, content);
+}
+
+fn link(fixture: &Fixture, path: &str, target: &str) {
+    fixture.link(path, target);
+}
+
+/// A copy takes the place of a file or a folder.
+fn another(fixture: &Fixture, path: &str) {
+    assert!(Command::new("cp").arg("-a").args([fixture.path(path), fixture.path("copy")]).status().unwrap().success());
+    std::fs::rename(fixture.path(path), fixture.path("moved")).unwrap();
+    std::fs::rename(fixture.path("copy"), fixture.path(path)).unwrap();
+}
+
+/// A link to `target` takes the place of a file or a folder, which is `target` from then on where there is none.
+fn renamed_for_link(fixture: &Fixture, path: &str, target: &str) {
+    let away = if target.starts_with('/') { "away" } else { target };
+    std::fs::rename(fixture.path(path), fixture.path(away)).unwrap();
+    fixture.link(path, target);
+}
+
+fn folder_instead(fixture: &Fixture, path: &str) {
+    std::fs::remove_file(fixture.path(path)).unwrap();
+    std::fs::create_dir(fixture.path(path)).unwrap();
+}
 
 #[tokio::test]
 async fn what_changed_after_it_was_judged_is_not_written() {
@@ -248,17 +227,15 @@ async fn a_folder_that_became_a_link_is_not_written_through() {
     let outside = fixture.outside().join("outside");
     std::fs::create_dir(&outside).unwrap();
     std::fs::write(outside.join("x"), "theirs\n").unwrap();
-    let (here, away, link) = (fixture.path("a"), fixture.path("b"), fixture.path("c"));
+    let (here, link) = (fixture.path("a"), fixture.path("c"));
     std::os::unix::fs::symlink(&outside, &link).unwrap();
     let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let swapper = std::thread::spawn({
         let done = done.clone();
         move || {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                std::fs::rename(&here, &away).unwrap();
-                std::fs::rename(&link, &here).unwrap();
-                std::fs::rename(&here, &link).unwrap();
-                std::fs::rename(&away, &here).unwrap();
+                renameat_with(CWD, &here, CWD, &link, RenameFlags::EXCHANGE).unwrap();
             }
         }
     });
