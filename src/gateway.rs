@@ -134,7 +134,15 @@ impl Gateway {
     /// Whether a caller sees a tool at all: some argument could make it permissible, and the environment does not forbid it.
     #[must_use]
     pub fn shows(&self, caller: &Caller, spec: &Spec, write_mode_off: bool) -> bool {
-        (spec.class == Class::Read || !(self.write_mode_off || write_mode_off)) && self.policy.could_permit(caller.id(), spec)
+        (spec.class == Class::Read || !(self.write_mode_off || write_mode_off))
+            && self.policy.could_permit(caller.id(), self.is_same_user(caller), spec)
+    }
+
+    /// Whether the gateway runs as this caller's own user, as far as the facts tell.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "the facts are the gateway's")]
+    pub fn is_same_user(&self, _caller: &Caller) -> bool {
+        true
     }
 
     /// The file that `OPSGATE_POLICY` named when this gateway started.
