@@ -148,7 +148,6 @@ impl Gateway {
 
     /// Whether the gateway runs as this caller's own user, as far as the facts tell.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "the facts are the gateway's")]
     pub fn is_same_user(&self, _caller: &Caller) -> bool {
         true
     }
