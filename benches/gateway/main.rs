@@ -1,7 +1,8 @@
 //! What everything costs: the gateway with all it does beside a bare rmcp server of one tool, in one run, by turns.
 //!
 //! Both give the same answers to the same driver, over HTTP and stdio, to 1, 16 and 64 callers; ratios are what counts. Then what each
-//! stage of the path costs in CPU, and what the log costs on a disk. `cargo bench --bench gateway`; with `-- --quick` in a fifth of the time.
+//! stage of the path costs in CPU, and what the log costs on a disk. `cargo bench --bench gateway`; with `-- --quick` in a fifth of the time,
+//! with `-- --stages` the stages alone.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a benchmark")]
 
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 use drive::{Call, Load};
 use home::{Bare, Opsgate, Place};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const TURNS: usize = 3;
 const CALLERS: [usize; 3] = [1, 16, 64];
@@ -29,6 +33,9 @@ fn main() {
     let turn = Duration::from_millis(if quick { 400 } else { 2000 });
     // The driver has one thread, so that it takes as little as possible of what it measures.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if args.iter().any(|arg| arg == "--stages") {
+        return stages::print(turn);
+    }
     runtime.block_on(compare(turn));
     stages::print(turn);
     runtime.block_on(on_a_disk(turn));

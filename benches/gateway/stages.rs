@@ -28,25 +28,29 @@ pub(crate) fn print(turn: Duration) {
         let gateway = Gateway::open(&settings).unwrap();
         println!("\nCPU µs a call in each stage, without a transport; `rest` is the writer of the log, the runtime and the driver\n");
         for (size, tool, args) in [("small", "policy_whoami", json!({})), ("16 KB", "workspace_read_file", json!({ "path": "sixteen.txt" }))] {
-            line(&gateway, &workspace, size, tool, &args, turn).await;
+            line(&gateway, &workspace, size, tool, args, turn).await;
         }
         gateway.close().await;
     });
 }
 
-async fn line(gateway: &Arc<Gateway>, workspace: &Arc<Workspace>, size: &str, tool: &str, args: &Value, turn: Duration) {
+async fn line(gateway: &Arc<Gateway>, workspace: &Arc<Workspace>, size: &str, tool: &'static str, args: Value, turn: Duration) {
+    let args: Map<String, Value> = serde_json::from_value(args).unwrap();
     gateway.stages().start();
     let (start, before) = (Instant::now(), process_cpu_us());
-    let loops = (0..IN_FLIGHT).map(|_| async move {
-        let mut calls = 0u32;
-        while start.elapsed() < turn {
-            let args: Map<String, Value> = serde_json::from_value(args.clone()).unwrap();
-            gateway.handle(raw(tool, args, workspace.clone())).await;
-            calls += 1;
-        }
-        calls
-    });
-    let calls: u32 = futures::future::join_all(loops).await.into_iter().sum();
+    let mut loops = tokio::task::JoinSet::new();
+    for _ in 0..IN_FLIGHT {
+        let (gateway, workspace, args) = (gateway.clone(), workspace.clone(), args.clone());
+        loops.spawn(async move {
+            let mut calls = 0u32;
+            while start.elapsed() < turn {
+                gateway.handle(raw(tool, args.clone(), workspace.clone())).await;
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let calls: u32 = loops.join_all().await.into_iter().sum();
     let a_call = |us: f64| us / f64::from(calls);
     let whole = a_call(process_cpu_us() - before);
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
