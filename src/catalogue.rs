@@ -22,7 +22,7 @@ fn systems(policy: &Policy) -> Vec<Arc<dyn Tool>> {
 /// Where two tools share a name.
 pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, DuplicateTool> {
     let others = Registry::new(systems(policy))?;
-    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off))];
+    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off, |_| true))];
     Registry::new(systems(policy).into_iter().chain(own))
 }
 
