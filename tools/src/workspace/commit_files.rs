@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::change;
 use super::commit_message::Message;
+use super::durable;
 use super::index_lock::{IndexLock, busy};
 use super::page::Budget;
 use super::patch;
@@ -202,10 +203,13 @@ fn commit(plan: &Plan, author: &Author, filter: &OutputFilter, receipt: &Receipt
     let set: Vec<IndexEntry> = now.files.iter().filter_map(Listed::index_entry).collect();
     let removed: Vec<&Path> = now.files.iter().filter(|file| file.new.is_none()).map(|file| Path::new(file.path.as_str())).collect();
     lock.stage(&set, &removed)?;
+    let mut new = durable::trees_on_the_way(&tree, files.iter().map(|file| &file.path));
+    new.extend(files.iter().filter_map(|file| file.new.as_ref()).map(|new| new.id).chain([id]));
+    durable::objects(&repo, &new)?;
     live(&plan.cancel)?;
     advance(&repo, &now, id, &who, plan)?;
-    lock.publish().map_err(|error| {
-        let client = format!("the commit `{id}` was made, but git's index does not know it yet; `git reset` sets that right");
+    lock.publish().and_then(|()| durable::reference(&repo, &format!("refs/heads/{}", now.branch))).map_err(|error| {
+        let client = format!("the commit `{id}` was made, but git's index may not know it, or the disk; look at `git status`");
         ToolError::new(ToolErrorKind::Upstream, client).because(error.detail.unwrap_or(error.client))
     })?;
     Ok(Output { commit: id.to_string(), branch: now.branch.clone(), files_changed: files.len(), insertions, deletions })

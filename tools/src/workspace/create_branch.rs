@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::durable;
 use super::path::quoted;
 use super::repository::{self, Rev, RevArg, blocking, failed, live};
 use super::root::Workspace;
@@ -133,7 +134,7 @@ fn create(plan: &Plan) -> Result<Output, ToolError> {
     live(&plan.cancel)?;
     let log = format!("branch: Created from {}", plan.from.as_str());
     match repo.reference(&plan.name.reference(), base, false, &log) {
-        Ok(_) => Ok(Output { branch: plan.name.0.clone(), base_commit: base.to_string() }),
+        Ok(_) => durable::reference(&repo, &plan.name.reference()).map(|()| Output { branch: plan.name.0.clone(), base_commit: base.to_string() }),
         Err(error) if error.code() == ErrorCode::Exists && repo.find_reference(&plan.name.reference()).is_ok() => Err(exists(&plan.name)),
         Err(error) if matches!(error.code(), ErrorCode::Exists | ErrorCode::Directory) => Err(collision(&plan.name).because(error)),
         Err(error) if error.code() == ErrorCode::Locked => {

@@ -13,6 +13,7 @@ mod commit_message;
 mod content;
 mod create_branch;
 mod docker;
+mod durable;
 mod git_blame;
 mod git_diff;
 mod git_log;

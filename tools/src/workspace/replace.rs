@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::content::hex_digest;
-use super::open::{FLAGS, OpenFile};
+use super::open::{self, FLAGS, OpenFile};
 use super::path::RepoPath;
 use super::repository::live;
 use super::spot::{Spot, There, identity, moved};
@@ -54,42 +54,33 @@ pub(super) fn is_unchanged(spot: &Spot, old: Option<&Old>) -> Result<bool, ToolE
 
 /// Puts `content` at the spot in place of `old`, or where nothing was.
 ///
-/// What remains of the race: a file is compared and then renamed over, and between these two calls another program may
-/// write into it or replace it; its change is then lost, though not what was there when it was judged, which the caller
-/// kept. Where nothing was, nothing remains: the kernel refuses to rename over a name that is taken.
+/// Both are one step of the kernel: a name that is taken is not renamed over, and what is replaced comes out under the
+/// temporary name, where it is compared once more and put back if it is not what was judged. What remains: who still has the
+/// old file open writes into the old file; and a file system that cannot exchange names leaves a moment between comparing
+/// and renaming in which another program's change is lost.
 // INVARIANT: at any moment the name leads to the old content or to the new one, whole (test: a_write_that_fails_leaves_what_was_there).
 pub(super) fn put(spot: &Spot, path: &RepoPath, content: &[u8], old: Option<&Old>, cancel: &CancellationToken) -> Result<(), ToolError> {
     let made = Folders::make(spot, path)?;
     let dir = made.last().unwrap_or_else(|| spot.dir());
     let temporary = Temporary::write(dir, content, old)?;
+    if spot.missing().is_empty() && !is_unchanged(spot, old)? {
+        return Err(moved(path));
+    }
     live(cancel)?;
     match old {
-        Some(_) if !is_unchanged(spot, old)? => return Err(moved(path)),
-        Some(_) => rustix::fs::renameat(dir, temporary.name.as_str(), dir, spot.name()).map_err(|errno| failed("put in place", errno))?,
-        None => rename_to_free_name(dir, &temporary.name, spot.name(), path)?,
+        Some(old) => temporary.replace(spot.name(), old, path)?,
+        None => temporary.take_free_name(spot.name(), path)?,
     }
-    temporary.forget();
     let synced = rustix::fs::fsync(dir).and_then(|()| rustix::fs::fsync(spot.dir()));
     made.keep();
     synced.map_err(|errno| failed("synced, though it was written", errno))
 }
 
-fn rename_to_free_name(dir: &Dir, from: &str, to: &str, path: &RepoPath) -> Result<(), ToolError> {
-    let renamed = match rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
-        // A file system that cannot: a link refuses a taken name too.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            rustix::fs::linkat(dir, from, dir, to, AtFlags::empty()).and_then(|()| rustix::fs::unlinkat(dir, from, AtFlags::empty()))
-        }
-        renamed => renamed,
-    };
-    renamed.map_err(|errno| if errno == Errno::EXIST { moved(path) } else { failed("put in place", errno) })
-}
-
-/// The new content under a name of its own, removed again unless it was renamed.
+/// The new content under a name of its own. Whatever has that name in the end is removed.
 struct Temporary<'d> {
     dir: &'d Dir,
     name: String,
-    renamed: bool,
+    identity: (u64, u64),
 }
 
 impl<'d> Temporary<'d> {
@@ -99,7 +90,8 @@ impl<'d> Temporary<'d> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let name = format!(".opsgate-{:016x}.tmp", RandomState::new().build_hasher().finish());
         let mut file = rustix::fs::openat(dir, name.as_str(), flags, mode).map(File::from).map_err(|errno| failed("created", errno))?;
-        let temporary = Self { dir, name, renamed: false };
+        let meta = file.metadata().map_err(|error| failed("created", error))?;
+        let temporary = Self { dir, name, identity: (meta.dev(), meta.ino()) };
         keep_owner(&file, old.map_or_else(|| owner_of(dir), |old| Some(old.owner)));
         if let Some(old) = old {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(old.mode)).map_err(|errno| failed("given its mode", errno))?;
@@ -108,17 +100,58 @@ impl<'d> Temporary<'d> {
         Ok(temporary)
     }
 
-    fn forget(mut self) {
-        self.renamed = true;
+    // INVARIANT: what is replaced is what was judged (test: of_two_writes_at_once_one_is_made).
+    fn replace(mut self, to: &str, old: &Old, path: &RepoPath) -> Result<(), ToolError> {
+        match self.exchange(to) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Err(moved(path)),
+            // A file system that cannot.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let is_judged = file(self.dir, to).is_some_and(|file| old.is(&file).unwrap_or(false));
+                return if is_judged { self.rename(to) } else { Err(moved(path)) };
+            }
+            Err(errno) => return Err(failed("put in place", errno)),
+        }
+        if file(self.dir, &self.name).is_some_and(|file| old.is(&file).unwrap_or(false)) {
+            return Ok(());
+        }
+        let is_back = self.exchange(to).is_ok();
+        let is_own = file(self.dir, &self.name).is_some_and(|file| identity(&file).is_ok_and(|identity| identity == self.identity));
+        if !(is_back && is_own) {
+            self.name.clear(); // another program's file: it stays, under the temporary name
+        }
+        Err(moved(path))
+    }
+
+    fn take_free_name(self, to: &str, path: &RepoPath) -> Result<(), ToolError> {
+        let (dir, from) = (self.dir, self.name.as_str());
+        let taken = match rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
+            // A file system that cannot: a link refuses a taken name too.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::linkat(dir, from, dir, to, AtFlags::empty()),
+            taken => taken,
+        };
+        taken.map_err(|errno| if errno == Errno::EXIST { moved(path) } else { failed("put in place", errno) })
+    }
+
+    fn exchange(&self, to: &str) -> rustix::io::Result<()> {
+        rustix::fs::renameat_with(self.dir, self.name.as_str(), self.dir, to, RenameFlags::EXCHANGE)
+    }
+
+    fn rename(&self, to: &str) -> Result<(), ToolError> {
+        rustix::fs::renameat(self.dir, self.name.as_str(), self.dir, to).map_err(|errno| failed("put in place", errno))
     }
 }
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        if !self.renamed {
+        if !self.name.is_empty() {
             let _ = rustix::fs::unlinkat(self.dir, self.name.as_str(), AtFlags::empty());
         }
     }
+}
+
+fn file(dir: &Dir, name: &str) -> Option<OpenFile> {
+    open::entry_file(dir, name.as_ref())
 }
 
 /// Folders that had to be made, removed again unless they are kept.

@@ -9,13 +9,14 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::content::hex_digest;
+use super::durable;
 use super::open::{Found, Located};
 use super::page::Budget;
 use super::patch;
 use super::path::{PathArg, RepoPath, quoted};
 use super::redacted;
 use super::replace::{self, Old};
-use super::repository::{self, blocking, failed, live};
+use super::repository::{self, blocking, live};
 use super::root::Workspace;
 use super::spot::{Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
@@ -196,9 +197,7 @@ fn write(plan: &Plan, filter: &OutputFilter) -> Result<Output, ToolError> {
         return Err(moved(&plan.path));
     }
     let old = judged.old.as_ref();
-    // The old content stays in git's own store, where no reference names it: it is not pushed, and `git gc` ends it in time.
-    let keep = |old: &Old| repository::open(&plan.workspace)?.blob(&old.content).map_err(failed);
-    let backup = old.map(keep).transpose()?;
+    let backup = old.map(|old| durable::kept(&repository::open(&plan.workspace)?, &old.content)).transpose()?;
     let (additions, deletions) = patch::counted(old.map_or(&[][..], |old| &old.content), plan.content.as_bytes())?;
     replace::put(&spot, &plan.path, plan.content.as_bytes(), old, &plan.cancel)?;
     Ok(Output {

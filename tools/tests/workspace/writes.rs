@@ -253,6 +253,24 @@ async fn a_folder_that_became_a_link_is_not_written_through() {
     assert!(!names(&fixture).iter().any(|name| name.ends_with(".tmp")), "{:?}", names(&fixture));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_writes_at_once_one_is_made() {
+    let fixture = Fixture::new();
+    for round in 0..200 {
+        // Over a file that is there, and over none.
+        let path = if round % 2 == 0 { "x".to_owned() } else { format!("d{}/x{round}", round % 3) };
+        fixture.write("x", "old\n");
+        let args = |content: &str| json!({"path": path, "content": content});
+        let both = (fixture.prepare(TOOL, args("a\n")).await.unwrap(), fixture.prepare(TOOL, args("b\n")).await.unwrap());
+        let results = futures::join!(fixture.run(both.0), fixture.run(both.1));
+        let results = [results.0, results.1];
+        let winner = results.iter().position(Result::is_ok).unwrap();
+        assert!(results[1 - winner].as_ref().is_err_and(|error| error.kind == Moved), "{results:?}");
+        assert_eq!(read(&fixture, &path), ["a\n", "b\n"][winner]);
+    }
+    assert!(!names(&fixture).iter().any(|name| name.ends_with(".tmp")), "{:?}", names(&fixture));
+}
+
 #[tokio::test]
 async fn a_secret_is_not_written() {
     let mut fixture = Fixture::new();
