@@ -1,20 +1,26 @@
-//! The workspace: reading a local git repository, and the services of this machine.
+//! The workspace: reading and writing a local git repository, and the services of this machine.
 //!
 //! Paths are normalised once (`path`), opened beneath the root's handle without following a link unseen (`open`), and
 //! the handle that policy judged is the one that is read. Git is read by libgit2, off the async threads; what it says
 //! of the work tree is names and ids alone, content comes through the handle.
 
+mod attributes;
 mod blame;
 mod change;
 mod commit;
+mod commit_files;
+mod commit_message;
 mod content;
+mod create_branch;
 mod docker;
+mod durable;
 mod git_blame;
 mod git_diff;
 mod git_log;
 mod git_show;
 mod git_status;
 mod history;
+mod index_lock;
 mod language;
 mod list_directory;
 mod matches;
@@ -26,13 +32,17 @@ mod pattern;
 mod read_file;
 mod redacted;
 mod rename;
+mod replace;
 mod repository;
 mod root;
 mod search_code;
 mod service_status;
 mod settings;
+mod spot;
+mod survey;
 mod systemd;
 mod walk;
+mod write_file;
 
 use std::sync::Arc;
 
@@ -40,7 +50,7 @@ pub use root::Workspace;
 pub use service_status::ServiceSources;
 pub use settings::{Author, Command, DEPENDENCY, Settings};
 
-use crate::erased::{Tool, read};
+use crate::erased::{Tool, read, write};
 use crate::tool::Card;
 
 /// The tools of the `workspace` system.
@@ -57,7 +67,7 @@ pub fn every_tool() -> Vec<Arc<dyn Tool>> {
 
 /// As [`tools`], asking these sources for services.
 #[must_use]
-pub fn tools_with(_settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
+pub fn tools_with(settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
     vec![
         read(git_blame::GitBlame),
         read(git_diff::GitDiff),
@@ -68,6 +78,9 @@ pub fn tools_with(_settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn
         read(read_file::ReadFile),
         read(search_code::SearchCode),
         read(service_status::ServiceStatus(services)),
+        write(commit_files::CommitFiles(settings.author.clone())),
+        write(create_branch::CreateBranch),
+        write(write_file::WriteFile),
     ]
 }
 
