@@ -59,6 +59,11 @@ const REFUSED: &[i64] = &[
     libc::SYS_vhangup,
     libc::SYS_fanotify_init,
     libc::SYS_lookup_dcookie,
+    // Rights given to others by path: Landlock does not guard them.
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
     // Message queues and shared memory of the machine outlive a process, and Landlock does not know them.
     libc::SYS_mq_open,
     libc::SYS_mq_unlink,
@@ -93,6 +98,34 @@ const TYPING: &[u64] = &[0x5412 /* TIOCSTI */, 0x541C /* TIOCLINUX */];
 // nothing_outlives_the_command).
 const LEAVING: &[i64] = &[libc::SYS_setsid, libc::SYS_setpgid];
 
+/// On another process of the same user these need no more than its number. Zero is the caller itself.
+const ON_OTHERS: &[(i64, u8)] = &[
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setattr, 0),
+    (libc::SYS_sched_setaffinity, 0),
+    (libc::SYS_setpriority, 1),
+    (libc::SYS_ioprio_set, 1),
+];
+
+/// A program that runs as its owner, whoever starts it, would carry the gateway's user out of the sandbox.
+const AS_OWNER: &[u64] = &[0o4000, 0o2000];
+/// Where a call takes a file's mode.
+const MODES: &[(i64, u8)] = &[(libc::SYS_fchmod, 1), (libc::SYS_fchmodat, 2), (FCHMODAT2, 2), (libc::SYS_mknodat, 2)];
+#[cfg(target_arch = "x86_64")]
+const MODES_HERE: &[(i64, u8)] = &[(libc::SYS_chmod, 1), (libc::SYS_creat, 1), (libc::SYS_mknod, 1)];
+#[cfg(not(target_arch = "x86_64"))]
+const MODES_HERE: &[(i64, u8)] = &[];
+/// Where a call takes flags, and a mode after them that counts where these flags make a file.
+#[cfg(target_arch = "x86_64")]
+const OPENS: &[(i64, u8)] = &[(libc::SYS_open, 1), (libc::SYS_openat, 2)];
+#[cfg(not(target_arch = "x86_64"))]
+const OPENS: &[(i64, u8)] = &[(libc::SYS_openat, 2)];
+const MAKES: &[u64] = &[libc::O_CREAT as u64, 0o20_000_000 /* what O_TMPFILE has beside O_DIRECTORY */];
+/// One number on every architecture, as all new calls have.
+const FCHMODAT2: i64 = 452;
+
 const AF_INET: u64 = libc::AF_INET as u64;
 const AF_INET6: u64 = libc::AF_INET6 as u64;
 const AF_NETLINK: u64 = libc::AF_NETLINK as u64;
@@ -103,6 +136,17 @@ pub(super) fn filters(network: bool) -> Result<Vec<BpfProgram>, seccompiler::Bac
     let namespaces = NAMESPACES.iter().map(|flag| all([has_bit(0, u64::from(flag.unsigned_abs()))])).collect::<Result<_, _>>()?;
     refused.insert(libc::SYS_clone, namespaces);
     refused.insert(libc::SYS_ioctl, TYPING.iter().map(|request| all([is(1, *request)])).collect::<Result<_, _>>()?);
+
+    for (call, process) in ON_OTHERS {
+        refused.insert(*call, vec![all([is_not(*process, 0)])?]);
+    }
+    for (call, mode) in MODES.iter().chain(MODES_HERE) {
+        refused.insert(*call, AS_OWNER.iter().map(|bit| all([has_bit(*mode, *bit)])).collect::<Result<_, _>>()?);
+    }
+    for (call, flags) in OPENS {
+        let pairs = AS_OWNER.iter().flat_map(|bit| MAKES.iter().map(move |make| (*bit, *make)));
+        refused.insert(*call, pairs.map(|(bit, make)| all([has_bit(*flags, make), has_bit(*flags + 1, bit)])).collect::<Result<_, _>>()?);
+    }
 
     let sockets = if network {
         // Of netlink, only what a resolver asks for routes with.
@@ -116,8 +160,8 @@ pub(super) fn filters(network: bool) -> Result<Vec<BpfProgram>, seccompiler::Bac
         other_numbers(),
         filter(refused, libc::EPERM)?,
         filter(BTreeMap::from([(libc::SYS_socket, sockets), (libc::SYS_socketpair, pairs)]), libc::EACCES)?,
-        // Its flags are behind a pointer, where no filter sees them. libc then takes the older call.
-        filter(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?,
+        // What they ask for is behind a pointer, where no filter sees it. Programs then take the older call.
+        filter([libc::SYS_clone3, libc::SYS_openat2].into_iter().map(|call| (call, Vec::new())).collect(), libc::ENOSYS)?,
         filter(LEAVING.iter().map(|call| (*call, Vec::new())).collect(), 0)?,
     ])
 }

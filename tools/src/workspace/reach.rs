@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, FileType as FileKind};
 use rustix::fs::{FileType, Mode, OFlags};
 use tokio_util::sync::CancellationToken;
 
@@ -113,7 +113,7 @@ impl Judged<'_> {
                 }
             } else if kind.is_symlink() {
                 // Where it leads is judged by its own name.
-            } else if kind.is_file() && self.filter.shows_file(child.as_str()) {
+            } else if !is_device(&kind) && self.filter.shows_file(child.as_str()) {
                 shown.push(name);
             } else {
                 hidden = true;
@@ -157,6 +157,11 @@ impl Judged<'_> {
         self.grants.push(grant(fd, path, access)?);
         Ok(())
     }
+}
+
+fn is_device(kind: &FileKind) -> bool {
+    use cap_std::fs::FileTypeExt;
+    kind.is_block_device() || kind.is_char_device()
 }
 
 fn grant(fd: impl AsFd, path: &RepoPath, access: Access) -> Result<Grant, ToolError> {
