@@ -10,6 +10,7 @@ mod lean;
 pub mod mode;
 pub mod progress;
 pub mod registry;
+pub mod sandbox;
 mod schema;
 pub mod scope;
 pub mod tool;
