@@ -2,12 +2,29 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::ToolError;
 
 /// The longest cursor that is read, in bytes.
 const LONGEST: usize = 2048;
+
+/// What a listing without paths says about what comes after it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct More {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+impl More {
+    pub(crate) fn at(next_cursor: Option<String>) -> Self {
+        Self { cut: next_cursor.is_some().then_some(true), next_cursor }
+    }
+}
 
 /// What was asked, but for the cursor: a cursor of another question is told and never used.
 ///

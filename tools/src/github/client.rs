@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use octocrab::{AuthState, FromResponse, Octocrab, OctocrabBuilder};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ impl Client {
                 let auth = token.clone().map_or(AuthState::None, |token| AuthState::AccessToken { token });
                 let built = OctocrabBuilder::new_empty().with_service(wire.for_caller(cx.caller.clone())).with_auth(auth).build();
                 let Ok(octocrab) = built;
-                Ok(Session { octocrab, cancel: cx.cancel.clone() })
+                Ok(Session { octocrab, token: token.clone(), cancel: cx.cancel.clone() })
             }
         }
     }
@@ -58,6 +58,7 @@ impl Client {
 /// One call's client.
 pub(super) struct Session {
     octocrab: Octocrab,
+    token: Option<SecretString>,
     cancel: CancellationToken,
 }
 
@@ -90,8 +91,18 @@ impl Session {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(failure::cancelled(doing)),
-            answer = self.answered(request, doing) => answer,
+            answer = self.answered(request, doing) => answer.map_err(|error| self.for_the_log(error)),
         }
+    }
+
+    // INVARIANT: a server that repeats the token puts it into no log (test: a_server_that_repeats_the_token_shows_it_to_nobody).
+    fn for_the_log(&self, mut error: ToolError) -> ToolError {
+        let Some(detail) = &mut error.detail else { return error };
+        if let Some(token) = &self.token {
+            *detail = detail.replace(token.expose_secret(), "[token]");
+        }
+        *detail = failure::words(detail);
+        error
     }
 
     async fn answered<T: DeserializeOwned>(&self, request: Request<octocrab::OctoBody>, doing: Doing) -> Result<Answer<T>, ToolError> {

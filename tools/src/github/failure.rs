@@ -58,7 +58,7 @@ pub(super) fn of_client(error: &octocrab::Error, doing: Doing, id: &str) -> Tool
         }
         None => upstream(format!("github answered with something that does not fit its own description{after}")),
     };
-    let why = wire.map_or_else(|| words(&error.to_string()), ToString::to_string);
+    let why = wire.map_or_else(|| error.to_string(), ToString::to_string);
     told.because(if id.is_empty() { why } else { format!("request {id}: {why}") })
 }
 
@@ -98,7 +98,7 @@ pub(super) fn of_status(parts: &Parts, body: &[u8], doing: Doing) -> ToolError {
         status => upstream(format!("github refused the request with status {}", status.as_u16())),
     };
     let text = if said.message.is_empty() { String::from_utf8_lossy(body).into_owned() } else { said.message };
-    told.because(format!("status {}, request {}: {}", parts.status.as_u16(), request_id(&parts.headers), words(&text)))
+    told.because(format!("status {}, request {}: {}", parts.status.as_u16(), request_id(&parts.headers), text))
 }
 
 fn unavailable(client: &str) -> ToolError {
@@ -143,7 +143,8 @@ impl Said {
     }
 }
 
-fn words(text: &str) -> String {
+/// A detail short enough to keep, on one line. Cut only once the token is out: a part of it would not be known for one.
+pub(super) fn words(text: &str) -> String {
     text.chars().take(MOST_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

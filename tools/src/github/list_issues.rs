@@ -11,14 +11,16 @@ use super::client::{Client, Session};
 use super::issue::Issue;
 use super::link::PageAt;
 use super::names::{Label, RepoRef, escaped};
-use crate::cursor::{Question, not_ours, stale};
+use crate::cursor::{More, Question, not_ours, stale};
 use crate::error::ToolError;
 use crate::scope::{OutputFilter, Scopes};
 use crate::tool::{CallContext, Card, ReadTool};
-use crate::workspace::page::{self, Budget, Page};
+use crate::workspace::page::{self, Budget};
 
 /// Bytes of a body that a listing shows.
 const BODY: usize = 1500;
+/// What stands where a body was cut.
+const CUT: &str = "[…]";
 /// GitHub's pages that one call reads while they hold nothing but pull requests.
 const MOST_PAGES: usize = 4;
 
@@ -30,16 +32,14 @@ pub(super) struct ListIssues(pub(super) Arc<Client>);
 pub(super) struct Args {
     /// owner/name
     repo: RepoRef,
-    /// open (default), closed, all
-    state: Option<State>,
-    /// all of these
     #[serde(default)]
-    labels: Vec<Label>,
+    state: State,
+    labels: Option<Vec<Label>>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum State {
@@ -81,11 +81,11 @@ struct Place {
 pub(super) struct Output {
     issues: Vec<Listed>,
     #[serde(flatten)]
-    page: Page,
+    more: More,
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(inline, transform = crate::lean::lean)]
+#[schemars(inline, transform = crate::lean::row)]
 struct Listed {
     number: u64,
     title: String,
@@ -99,8 +99,6 @@ struct Listed {
     html_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_cut: Option<bool>,
 }
 
 impl ReadTool for ListIssues {
@@ -114,8 +112,8 @@ impl ReadTool for ListIssues {
         let scopes = args.repo.scope();
         let session = self.0.session(cx).map_err(|error| error.touching(scopes.clone()))?;
         let limit = page::limit(args.limit, 30, 100);
-        let labels = args.labels.iter().map(Label::as_str).collect::<Vec<_>>().join(",");
-        let mut address = format!("{}/issues?state={}&per_page={limit}", args.repo.route(), args.state.unwrap_or_default().name());
+        let labels = args.labels.iter().flatten().map(Label::as_str).collect::<Vec<_>>().join(",");
+        let mut address = format!("{}/issues?state={}&per_page={limit}", args.repo.route(), args.state.name());
         if !labels.is_empty() {
             address = format!("{address}&labels={}", escaped(&labels));
         }
@@ -154,21 +152,27 @@ fn page_of(issues: &[Issue], from: Place, next: Option<PageAt>, question: Questi
         let one = Listed::of(issue, filter);
         if !budget.take(serde_json::to_string(&one).map_or(usize::MAX, |text| text.len())) {
             let rest = Place { at: from.at, skip: from.skip + listed.len(), seen: seen.finish() };
-            return Ok(Output { issues: listed, page: Page::new(Some(question.cursor(&rest.text())), filter) });
+            return Ok(Output { issues: listed, more: More::at(Some(question.cursor(&rest.text()))) });
         }
         issue.number.hash(&mut seen);
         listed.push(one);
     }
     let next = next.map(|at| question.cursor(&Place { at, ..Place::default() }.text()));
-    Ok(Output { issues: listed, page: Page::new(next, filter) })
+    Ok(Output { issues: listed, more: More::at(next) })
 }
 
 impl Listed {
     fn of(issue: &Issue, filter: &OutputFilter) -> Self {
         // Redacted whole, then cut: a part of a secret would not be known for one.
         let whole = issue.body.clone().filter(|body| !body.is_empty()).map(|body| filter.redacted(body));
-        let end = whole.as_ref().map_or(0, |body| Budget::new(BODY).cut(body.as_bytes()));
-        let is_cut = whole.as_ref().is_some_and(|body| end < body.len());
+        let body = whole.map(|mut body| {
+            let end = Budget::new(BODY).cut(body.as_bytes());
+            if end < body.len() {
+                body.truncate(end);
+                body.push_str(CUT);
+            }
+            body
+        });
         Self {
             number: issue.number,
             title: issue.title.clone(),
@@ -179,11 +183,7 @@ impl Listed {
             created_at: issue.created_at.clone(),
             updated_at: issue.updated_at.clone(),
             html_url: issue.html_url.clone(),
-            body: whole.map(|mut body| {
-                body.truncate(end);
-                body
-            }),
-            body_cut: is_cut.then_some(true),
+            body,
         }
     }
 }
