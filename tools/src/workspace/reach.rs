@@ -27,10 +27,9 @@ const DEEPEST: usize = 128;
 
 /// The grants of a command in this folder. Declared paths that are missing are made.
 pub(super) fn grants(root: &Dir, command: &Command, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<Grant>, ToolError> {
-    let report = command.report.as_deref().filter(|report| !command.writable.iter().any(|path| is_in(report, path)));
-    let mut writable = Vec::new();
-    for path in command.writable.iter().map(String::as_str).chain(report) {
-        writable.push(RepoPath::parse(path)?);
+    let mut writable = command.writable.iter().map(|path| RepoPath::parse(path)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(report) = command.report.as_deref().filter(|report| !writable.iter().any(|path| path.covers(report))) {
+        writable.push(RepoPath::parse(report)?);
     }
     for path in &writable {
         made(root, path, Some(path.as_str()) == command.report.as_deref())?;
@@ -48,10 +47,6 @@ pub(super) fn grants(root: &Dir, command: &Command, filter: &OutputFilter, cance
         judged.write(root, path)?;
     }
     Ok(judged.grants)
-}
-
-fn is_in(path: &str, folder: &str) -> bool {
-    path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 struct Judged<'a> {

@@ -1,0 +1,350 @@
+//! A copy of the workspace that a command may do with as it likes, and bringing back what it declares.
+//!
+//! A package manager replaces manifests by rename in the top folder. Landlock cannot allow that and keep `.git` out of
+//! reach, so it happens to a copy that has no `.git`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use cap_std::fs::{Dir, OpenOptions};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::open::{self, Found, OpenFile};
+use super::path::{RepoPath, is_git_internal, quoted};
+use super::place;
+use super::repository::live;
+use super::root::Workspace;
+use super::walk::{Kind, Walk};
+use crate::error::{ToolError, ToolErrorKind};
+use crate::sandbox::{Access, Grant};
+use crate::scope::OutputFilter;
+
+/// A larger workspace is not copied.
+const MOST_FILES: usize = 50_000;
+const MOST_BYTES: u64 = 1 << 30;
+/// Deeper folders are not brought back.
+const DEEPEST: usize = 100;
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    File([u8; 32]),
+    Link(String),
+    Folder,
+    Other,
+}
+
+/// A path that the command left otherwise than it was.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) path: RepoPath,
+    before: Option<State>,
+    after: Option<State>,
+}
+
+/// The copy. Removed when dropped.
+pub(super) struct Scratch {
+    _folder: TempDir,
+    root: Dir,
+    declared: Vec<RepoPath>,
+    before: BTreeMap<RepoPath, State>,
+}
+
+/// What may still be copied or looked at.
+struct Budget {
+    files: usize,
+    bytes: u64,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { files: MOST_FILES, bytes: MOST_BYTES }
+    }
+
+    fn spend(&mut self, bytes: u64) -> Result<(), ToolError> {
+        let left = self.files.checked_sub(1).zip(self.bytes.checked_sub(bytes));
+        let (files, bytes) = left.ok_or_else(|| {
+            let client = format!("the workspace has more than {MOST_FILES} files or {} MiB to copy; declare less as writable", MOST_BYTES >> 20);
+            ToolError::new(ToolErrorKind::TooLarge, client)
+        })?;
+        (self.files, self.bytes) = (files, bytes);
+        Ok(())
+    }
+}
+
+impl Scratch {
+    /// Copies what policy shows and git does not ignore, and of what is declared all that policy shows.
+    // INVARIANT: nothing hidden and nothing of `.git` is in the copy (test: the_copy_has_what_policy_shows).
+    pub(super) fn copy(workspace: &Workspace, declared: Vec<RepoPath>, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Self, ToolError> {
+        let folder = tempfile::Builder::new().prefix("opsgate-copy-").tempdir().map_err(unusable)?;
+        let root = Dir::from_std_file(File::open(folder.path()).map_err(unusable)?);
+        let (mut budget, mut seen) = (Budget::new(), BTreeSet::new());
+        let source = workspace.dir();
+        let mut from = vec![(source.try_clone().map_err(ToolError::internal)?, RepoPath::root(), false)];
+        for path in &declared {
+            match open::exactly(source, path) {
+                Ok(Found::Folder(dir)) if filter.shows_tree(path.as_str()) => from.push((dir, path.clone(), true)),
+                Ok(Found::File(file)) if filter.shows_file(path.as_str()) => {
+                    seen.insert(path.clone());
+                    copied(&root, path, &file, &mut budget, cancel)?;
+                }
+                _ => {} // it is yet to be made
+            }
+        }
+        for (dir, path, ignored) in from {
+            let mut walk = Walk::new(workspace, &dir, &path, filter, cancel)?.with_ignored(ignored);
+            while let Some(entry) = walk.next()? {
+                if !seen.insert(entry.path.clone()) {
+                    continue;
+                }
+                match entry.kind {
+                    Kind::File => {
+                        if let Some(file) = entry.open() {
+                            copied(&root, &entry.path, &file, &mut budget, cancel)?;
+                        }
+                    }
+                    Kind::Folder => root.create_dir_all(entry.path.as_str()).map_err(unusable)?,
+                    Kind::Link => {
+                        budget.spend(0)?;
+                        let target = open::link_text(source, &entry.path).ok().and_then(|text| String::from_utf8(text).ok());
+                        if let Some(target) = target.filter(|target| stays_inside(&entry.path, target)) {
+                            place::link(&root, &entry.path, &target)?;
+                        }
+                    }
+                    Kind::Other => {}
+                }
+            }
+        }
+        let before = states(&root, &declared, cancel)?;
+        Ok(Self { _folder: folder, root, declared, before })
+    }
+
+    /// All of the copy, for writing.
+    pub(super) fn grants(&self) -> Result<Vec<Grant>, ToolError> {
+        let stat = rustix::fs::fstat(&self.root).map_err(ToolError::internal)?;
+        Ok(vec![Grant { path: ".".to_owned(), device: stat.st_dev, inode: stat.st_ino, access: Access::Write }])
+    }
+
+    pub(super) fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    /// The text of a file of the copy that is not too large.
+    pub(super) fn text(&self, path: &RepoPath) -> Option<String> {
+        const LARGEST: u64 = 32 << 20;
+        let Ok(Found::File(file)) = open::exactly(&self.root, path) else { return None };
+        if file.size() > LARGEST {
+            return None;
+        }
+        String::from_utf8(file.read_at(0, usize::try_from(file.size()).ok()?).ok()?).ok()
+    }
+
+    /// The files of the copy that are declared, or in what is declared.
+    pub(super) fn declared_files(&self) -> impl Iterator<Item = &RepoPath> {
+        self.before.keys().chain(&self.declared)
+    }
+
+    /// What the command changed of what is declared, where policy shows it. Nothing else leaves the copy.
+    pub(super) fn changed(&self, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<Changed>, ToolError> {
+        let after = states(&self.root, &self.declared, cancel)?;
+        let paths: BTreeSet<&RepoPath> = self.before.keys().chain(after.keys()).collect();
+        let mut changed = Vec::new();
+        for path in paths {
+            let (before, after) = (self.before.get(path), after.get(path));
+            let is_file = |state: Option<&State>| state.is_none_or(|state| matches!(state, State::File(_) | State::Link(_)));
+            if before == after || !filter.shows_file(path.as_str()) {
+                continue;
+            }
+            let sound = is_file(before) && is_file(after) && RepoPath::parse(path.as_str()).is_ok_and(|parsed| parsed == *path);
+            let inside = !matches!(after, Some(State::Link(target)) if !stays_inside(path, target));
+            if !sound || !inside {
+                return Err(ToolError::new(
+                    ToolErrorKind::Upstream,
+                    format!("the command left at {} what cannot be brought back; nothing was changed", quoted(path.as_str())),
+                ));
+            }
+            changed.push(Changed { path: path.clone(), before: before.cloned(), after: after.cloned() });
+        }
+        Ok(changed)
+    }
+
+    /// Brings changes back, each file whole, where the workspace still is what was copied.
+    pub(super) fn bring_back(&self, workspace: &Workspace, changed: &[Changed]) -> Result<(), ToolError> {
+        for change in changed {
+            if state(workspace.dir(), &change.path)? != change.before {
+                let client = format!("{} was changed while the command ran; nothing was brought back, ask again", quoted(change.path.as_str()));
+                return Err(ToolError::new(ToolErrorKind::Moved, client));
+            }
+        }
+        for change in changed {
+            match &change.after {
+                Some(State::File(digest)) => {
+                    let mut content = regular(&self.root, &change.path)?;
+                    let executable = content.metadata().is_ok_and(|meta| meta.mode() & 0o100 != 0);
+                    if digest_of(&mut content)? != *digest {
+                        return Err(ToolError::internal("the copy changed after its command had ended"));
+                    }
+                    std::io::Seek::rewind(&mut content).map_err(ToolError::internal)?;
+                    place::file(workspace.dir(), &change.path, &mut content, executable)?;
+                }
+                Some(State::Link(target)) => place::link(workspace.dir(), &change.path, target)?,
+                Some(State::Folder | State::Other) => return Err(ToolError::internal("no file is brought back as one")),
+                None => place::removal(workspace.dir(), &change.path)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unusable(error: std::io::Error) -> ToolError {
+    ToolError::new(ToolErrorKind::Unavailable, "the workspace could not be copied for the command").because(error)
+}
+
+fn copied(root: &Dir, path: &RepoPath, file: &OpenFile, budget: &mut Budget, cancel: &CancellationToken) -> Result<(), ToolError> {
+    const PIECE: usize = 1 << 20;
+    live(cancel)?;
+    budget.spend(file.size())?;
+    if let Some((folder, _)) = path.as_str().rsplit_once('/') {
+        root.create_dir_all(folder).map_err(unusable)?;
+    }
+    let mut new = root.open_with(path.as_str(), OpenOptions::new().write(true).create_new(true)).map_err(unusable)?;
+    let mut offset = 0;
+    while offset < file.size() {
+        let piece = file.read_at(offset, PIECE.min(usize::try_from(file.size() - offset).unwrap_or(PIECE)))?;
+        if piece.is_empty() {
+            break;
+        }
+        std::io::Write::write_all(&mut new, &piece).map_err(unusable)?;
+        offset += piece.len() as u64;
+    }
+    if file.is_executable() {
+        rustix::fs::fchmod(&new, Mode::from_raw_mode(0o755)).map_err(|error| unusable(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Whether a link at `path` leads to a place beneath the root, by its text.
+fn stays_inside(path: &RepoPath, target: &str) -> bool {
+    if target.starts_with('/') || target.is_empty() {
+        return false;
+    }
+    let mut depth = path.parts().count().saturating_sub(1);
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => match depth.checked_sub(1) {
+                Some(up) => depth = up,
+                None => return false,
+            },
+            part if is_git_internal(part) => return false,
+            _ => depth += 1,
+        }
+    }
+    true
+}
+
+/// What is at each declared path and below it. Folders are what is in them.
+fn states(root: &Dir, declared: &[RepoPath], cancel: &CancellationToken) -> Result<BTreeMap<RepoPath, State>, ToolError> {
+    let (mut found, mut budget) = (BTreeMap::new(), Budget::new());
+    for path in declared {
+        match state(root, path)? {
+            Some(State::Folder) => {
+                if let Ok(Found::Folder(dir)) = open::exactly(root, path) {
+                    below(&dir, path, &mut found, &mut budget, cancel, 0)?;
+                }
+            }
+            Some(state) => drop(found.insert(path.clone(), state)),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+fn below(
+    dir: &Dir,
+    path: &RepoPath,
+    found: &mut BTreeMap<RepoPath, State>,
+    budget: &mut Budget,
+    cancel: &CancellationToken,
+    depth: usize,
+) -> Result<(), ToolError> {
+    live(cancel)?;
+    if depth > DEEPEST {
+        return Err(ToolError::new(ToolErrorKind::TooLarge, format!("the command left folders more than {DEEPEST} deep; nothing was changed")));
+    }
+    for entry in dir.entries().map_err(unusable)? {
+        let name = entry.map_err(unusable)?.file_name();
+        let Some(name) = name.to_str().filter(|name| !is_git_internal(name)) else { continue };
+        let child = path.child(name);
+        match state_in(dir, name)? {
+            Some((State::Folder, _)) => {
+                if let Some(inner) = open::entry_folder(dir, name.as_ref()) {
+                    below(&inner, &child, found, budget, cancel, depth + 1)?;
+                }
+            }
+            Some((state, size)) => {
+                budget.spend(size)?;
+                found.insert(child, state);
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// What is at `path`, none of whose folders is a link.
+fn state(root: &Dir, path: &RepoPath) -> Result<Option<State>, ToolError> {
+    let mut parts: Vec<&str> = path.parts().collect();
+    let Some(name) = parts.pop() else { return Ok(Some(State::Folder)) };
+    match open::exactly(root, &RepoPath::of_parts(parts.into_iter())) {
+        Ok(Found::Folder(dir)) => Ok(state_in(&dir, name)?.map(|(state, _)| state)),
+        Ok(Found::File(_)) => Ok(None),
+        Err(error) if error.kind == ToolErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn state_in(dir: &Dir, name: &str) -> Result<Option<(State, u64)>, ToolError> {
+    let Ok(stat) = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(None) };
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => (State::Folder, 0),
+        FileType::RegularFile => (State::File(digest_of(&mut regular_in(dir, name)?)?), size),
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(dir, name, Vec::new()).ok().and_then(|text| text.into_string().ok());
+            (target.map_or(State::Other, State::Link), 0)
+        }
+        _ => (State::Other, 0),
+    }))
+}
+
+fn regular(root: &Dir, path: &RepoPath) -> Result<File, ToolError> {
+    let mut parts: Vec<&str> = path.parts().collect();
+    let name = parts.pop().ok_or_else(|| ToolError::internal("the root is no file"))?;
+    match open::exactly(root, &RepoPath::of_parts(parts.into_iter()))? {
+        Found::Folder(dir) => regular_in(&dir, name),
+        Found::File(_) => Err(ToolError::internal("a folder became a file")),
+    }
+}
+
+fn regular_in(dir: impl AsFd, name: &str) -> Result<File, ToolError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty()).map(File::from).map_err(|error| unusable(error.into()))
+}
+
+fn digest_of(file: &mut File) -> Result<[u8; 32], ToolError> {
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        let count = file.read(&mut buffer).map_err(unusable)?;
+        match buffer.get(..count) {
+            Some([]) | None => return Ok(hasher.finalize().into()),
+            Some(piece) => hasher.update(piece),
+        }
+    }
+}
