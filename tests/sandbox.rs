@@ -289,6 +289,41 @@ fn other_processes_are_out_of_reach() {
     assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
 }
 
+/// Calls of the kernel that go round files, with what x86_64 has for numbers.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_kernels_side_doors_are_shut() {
+    let calls = [
+        ("clone in a new user namespace", "56, 0x10000011, 0, 0, 0, 0"),
+        ("clone3", "435, 0, 0"),
+        ("mount", "165, 0, 0, 0, 0, 0"),
+        ("pivot_root", "155, 0, 0"),
+        ("setns", "308, 0, 0"),
+        ("io_uring_setup", "425, 1, 0"),
+        ("ptrace", "101, 0, 0, 0, 0"),
+        ("process_vm_readv", "310, 1, 0, 0, 0, 0, 0"),
+        ("pidfd_getfd", "438, 0, 0, 0"),
+        ("bpf", "321, 0, 0, 0"),
+        ("perf_event_open", "298, 0, 0, -1, -1, 0"),
+        ("userfaultfd", "323, 0"),
+        ("add_key", "248, b'user', b'x', b'y', 1, -3"),
+        ("keyctl", "250, 0, -3, 0"),
+        ("name_to_handle_at", "303, -100, b'.', 0, 0, 0"),
+        ("open_by_handle_at", "304, 0, 0, 0"),
+        ("openat2", "437, -100, b'.', 0, 0"),
+        ("shmget", "29, 0, 4096, 0o1600"),
+        ("mq_open", "240, b'x', 0o102, 0o600, 0"),
+        ("the other getpid, of x32", "0x40000000 + 39"),
+        ("typing into a terminal", "16, 0, 0x5412, b'x'"),
+    ];
+    let list: Vec<String> = calls.iter().map(|(name, arguments)| format!("refused({name:?}, {arguments})")).collect();
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    // Whatever the arguments, it must be the filter that answers: EPERM, EACCES or ENOSYS.
+    let refused = "import ctypes\nkernel = ctypes.CDLL(None, use_errno=True)\ndef refused(name, *arguments):\n    if kernel.syscall(*arguments) == -1 and ctypes.get_errno() in (1, 13, 38):\n        raise OSError(ctypes.get_errno(), name)\n    return ctypes.get_errno()\n";
+    let mut stand = Stand::python(&(refused.to_owned() + &attempts(&list)), "network: off");
+    all_held(&mut stand, list.len());
+}
+
 /// Children that leave the group, the session, the parent and the terminal, and say so before the leader goes on.
 fn daemons(mark: &str) -> String {
     format!(

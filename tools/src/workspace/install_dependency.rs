@@ -29,6 +29,8 @@ use crate::tool::{CallContext, Card, Preview, WriteTool};
 const DEFAULT: &str = "install";
 /// More names are counted by the last one.
 const MOST_NAMES: usize = 200;
+/// So many files of a folder are named.
+const FEW: usize = 10;
 
 /// Runs the commands that are declared with a dependency.
 pub(super) struct InstallDependency {
@@ -137,10 +139,10 @@ impl WriteTool for InstallDependency {
     async fn write(&self, target: Target, filter: &OutputFilter, _receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         let Target { command, argv, dependency, declared, sandbox, workspace, cancel, progress, .. } = target;
         let (scratch, before, job) = {
-            let (workspace, filter, cancel) = (workspace.clone(), filter.clone(), cancel.clone());
+            let (workspace, filter, cancel, copied) = (workspace.clone(), filter.clone(), cancel.clone(), declared.clone());
             blocking(move || {
                 run::in_its_place(&workspace)?;
-                let scratch = Scratch::copy(&workspace, declared, &filter, &cancel)?;
+                let scratch = Scratch::copy(&workspace, copied, &filter, &cancel)?;
                 let before = pinned(&scratch);
                 let job = run::job(scratch.root(), &command, argv, scratch.grants()?)?;
                 Ok((scratch, before, job))
@@ -179,7 +181,7 @@ impl WriteTool for InstallDependency {
             Ok(Output {
                 installed_version: lockfile::version_of(&dependency, &added, &after).or_else(|| lockfile::version_of(&dependency, &said, &said)),
                 dependencies_added: named(added.iter().map(|(name, version)| format!("{name}@{version}"))),
-                files_changed: named(changed.iter().map(|change| change.path.as_str().to_owned())),
+                files_changed: named(summed(&declared, changed.iter().map(|change| change.path.as_str())).into_iter()),
                 ..nothing
             })
         })
@@ -193,9 +195,47 @@ fn pinned(scratch: &Scratch) -> Pinned {
     files.into_iter().filter_map(|path| lockfile::pinned(path.as_str(), &scratch.text(path)?)).flatten().collect()
 }
 
+/// Each path; of a declared folder with many, their number.
+fn summed<'a>(declared: &[RepoPath], changed: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in changed {
+        let folder = declared.iter().find(|folder| folder.covers(path)).map_or(path, RepoPath::as_str);
+        groups.entry(folder).or_default().push(path);
+    }
+    let told = |(folder, paths): (&str, Vec<&str>)| match paths.len() {
+        count if count > FEW => vec![format!("{folder}/ ({count} files)")],
+        _ => paths.into_iter().map(str::to_owned).collect(),
+    };
+    groups.into_iter().flat_map(told).collect()
+}
+
 /// So many, and how many more.
 fn named(names: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     let more = names.len().saturating_sub(MOST_NAMES);
     let rest = (more > 0).then(|| format!("… and {more} more"));
     names.take(MOST_NAMES).chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_files_of_a_folder_are_told_by_their_number() {
+        let declared = ["lock", "lib"].map(|path| RepoPath::parse(path).unwrap());
+        let many: Vec<String> = (0..11).map(|n| format!("lib/{n}")).collect();
+        let changed = |count: usize| summed(&declared, many.iter().take(count).map(String::as_str).chain(["lock"]));
+        assert_eq!(changed(2), ["lib/0", "lib/1", "lock"]);
+        assert_eq!(changed(11), ["lib/ (11 files)", "lock"]);
+        assert_eq!(named((0..201).map(|n| n.to_string())).last().unwrap(), "… and 1 more");
+    }
+
+    #[test]
+    fn the_only_command_is_meant_where_none_is_named() {
+        let command = Command { argv: vec!["x".into(), DEPENDENCY.into()], ..Command::default() };
+        let tool = |names: &[&str]| InstallDependency::new(&names.iter().map(|name| ((*name).to_owned(), command.clone())).collect(), None);
+        assert_eq!(tool(&["add"]).named(None).unwrap().0, "add");
+        assert_eq!(tool(&["add", "install"]).named(None).unwrap().0, "install");
+        assert!(tool(&["add", "get"]).named(None).is_err() && tool(&["add"]).named(Some("x".into())).is_err());
+    }
 }

@@ -135,7 +135,10 @@ mod tests {
 
     use super::*;
 
-    const LOCKS: &[(&str, &str, &[(&str, &str)])] = &[
+    /// A lock file's name, its text, and what it pins.
+    type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+    const LOCKS: &[Row] = &[
         (
             "Cargo.lock",
             "version = 4\n\n[[package]]\nname = \"serde\"\nversion = \"1.0.2\"\ndependencies = [\n \"x\",\n]\n\n[[package]]\nname = \"x\"\nversion = \"0.1.0\"\n",

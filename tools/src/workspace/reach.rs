@@ -66,7 +66,7 @@ enum Verdict {
 impl Judged<'_> {
     /// Judges what is in a folder.
     // INVARIANT: a file that policy denies, and all in `.git`, is in no grant (tests: a_folder_with_a_denied_file_is_granted_in_parts,
-    // a_denied_file_cannot_be_read).
+    // private_things_cannot_be_read).
     fn folder(&mut self, dir: &Dir, path: &RepoPath, depth: usize) -> Result<Verdict, ToolError> {
         live(self.cancel)?;
         // What this user cannot list, the command could make listable: it runs as the same user.

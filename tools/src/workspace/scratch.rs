@@ -131,6 +131,7 @@ impl Scratch {
         Ok(vec![Grant { path: ".".to_owned(), device: stat.st_dev, inode: stat.st_ino, access: Access::Write }])
     }
 
+    /// Where it is, for what runs in it.
     pub(super) fn root(&self) -> &Dir {
         &self.root
     }
@@ -345,6 +346,129 @@ fn digest_of(file: &mut File) -> Result<[u8; 32], ToolError> {
         match buffer.get(..count) {
             Some([]) | None => return Ok(hasher.finalize().into()),
             Some(piece) => hasher.update(piece),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::scope::PathFilter;
+
+    struct Without(&'static [&'static str]);
+
+    impl PathFilter for Without {
+        fn file(&self, path: &str) -> bool {
+            !self.0.contains(&path)
+        }
+        fn tree(&self, path: &str) -> bool {
+            self.file(path)
+        }
+    }
+
+    fn written(folder: &Path, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = folder.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    }
+
+    fn copy(folder: &Path, declared: &[&str]) -> (Workspace, Scratch) {
+        let workspace = Workspace::open(folder).unwrap();
+        let declared = declared.iter().map(|path| RepoPath::parse(path).unwrap()).collect();
+        let scratch = Scratch::copy(&workspace, declared, &shown(), &CancellationToken::new()).unwrap();
+        (workspace, scratch)
+    }
+
+    fn shown() -> OutputFilter {
+        OutputFilter::new(Arc::new(Without(&[".env", "hidden", "lib/key"])), 1 << 20)
+    }
+
+    fn repository() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        git2::Repository::init(folder.path()).unwrap();
+        let files = [
+            (".gitignore", "ignored\nlib\n"),
+            (".env", "x"),
+            ("hidden/a", "x"),
+            ("a/b", "text"),
+            ("ignored/x", "x"),
+            ("lib/one", "1"),
+            ("lib/key", "k"),
+            ("sub/.git/config", "x"),
+            ("sub/y", "y"),
+        ];
+        written(folder.path(), &files);
+        std::os::unix::fs::symlink("a/b", folder.path().join("inside")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("outside")).unwrap();
+        std::os::unix::fs::symlink("../../x", folder.path().join("a/above")).unwrap();
+        folder
+    }
+
+    fn names(root: &Path, at: &Path, names_of: &mut Vec<String>) {
+        for entry in std::fs::read_dir(at).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                names(root, &entry.path(), names_of);
+            } else {
+                names_of.push(entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        names_of.sort();
+    }
+
+    #[test]
+    fn the_copy_has_what_policy_shows() {
+        let folder = repository();
+        let (_, scratch) = copy(folder.path(), &["lib", "made/later"]);
+        let mut found = Vec::new();
+        names(scratch._folder.path(), scratch._folder.path(), &mut found);
+        assert_eq!(found, [".gitignore", "a/b", "inside", "lib/one", "sub/y"]);
+    }
+
+    #[test]
+    fn what_is_declared_comes_back_and_nothing_else() {
+        let folder = repository();
+        let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
+        written(scratch._folder.path(), &[("lib/one", "2"), ("lib/key", "new"), ("lib/.git/hooks/x", "x"), ("made/later", "m"), ("a/b", "other")]);
+        let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+        let paths: Vec<_> = changed.iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(paths, ["lib/one", "made/later"]);
+        scratch.bring_back(&workspace, &changed).unwrap();
+        let read = |path: &str| std::fs::read_to_string(folder.path().join(path)).ok();
+        assert_eq!((read("lib/one").as_deref(), read("made/later").as_deref()), (Some("2"), Some("m")));
+        assert_eq!((read("lib/key").as_deref(), read("a/b").as_deref(), read("lib/.git/hooks/x")), (Some("k"), Some("text"), None));
+    }
+
+    #[test]
+    fn what_is_no_file_of_the_workspace_is_not_brought_back() {
+        for (path, target) in [("made", "/etc/passwd"), ("made", "../x"), ("made", ".git/config"), ("lib/up", "../../x")] {
+            let folder = repository();
+            let (_, scratch) = copy(folder.path(), &["lib", "made"]);
+            std::os::unix::fs::symlink(target, scratch._folder.path().join(path)).unwrap();
+            assert!(scratch.changed(&shown(), &CancellationToken::new()).is_err(), "{path} -> {target}");
+        }
+        let folder = repository();
+        let (_, scratch) = copy(folder.path(), &["lib"]);
+        rustix::fs::mknodat(&scratch.root, "lib/fifo", FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        assert!(scratch.changed(&shown(), &CancellationToken::new()).is_err());
+    }
+
+    #[test]
+    fn a_change_meanwhile_stops_all_of_it() {
+        let folder = repository();
+        let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
+        written(scratch._folder.path(), &[("lib/one", "2"), ("made", "m")]);
+        let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+        for (path, text) in [("made", "theirs"), ("lib/one", "3")] {
+            let folder_before = std::fs::read_to_string(folder.path().join("lib/one")).unwrap();
+            written(folder.path(), &[(path, text)]);
+            assert_eq!(scratch.bring_back(&workspace, &changed).unwrap_err().kind, ToolErrorKind::Moved, "{path}");
+            assert!(path == "lib/one" || std::fs::read_to_string(folder.path().join("lib/one")).unwrap() == folder_before);
+            std::fs::remove_file(folder.path().join(path)).unwrap();
         }
     }
 }
