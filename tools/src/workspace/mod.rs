@@ -41,6 +41,7 @@ mod scratch;
 mod search_code;
 mod service_status;
 mod settings;
+mod state;
 mod systemd;
 mod walk;
 
