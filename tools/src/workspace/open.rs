@@ -99,9 +99,9 @@ impl OpenFile {
         self.stamp
     }
 
-    /// When its content was last changed.
-    pub(super) fn changed(&self) -> Option<std::time::SystemTime> {
-        self.file.metadata().and_then(|meta| meta.modified()).ok()
+    /// Whether its owner may run it.
+    pub(super) fn is_executable(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.mode() & 0o100 != 0)
     }
 
     /// At most `most` bytes from `offset`.
