@@ -6,6 +6,7 @@
 
 mod attributes;
 mod blame;
+mod branch_lock;
 mod change;
 mod commit;
 mod commit_files;
@@ -79,7 +80,7 @@ pub fn tools_with(settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn 
         read(search_code::SearchCode),
         read(service_status::ServiceStatus(services)),
         write(commit_files::CommitFiles(settings.author.clone())),
-        write(create_branch::CreateBranch),
+        write(create_branch::CreateBranch(settings.author.clone())),
         write(write_file::WriteFile),
     ]
 }

@@ -25,6 +25,7 @@ async fn a_branch_is_created_where_it_was_asked_for() {
         assert_eq!(done, json!({"branch": name, "base_commit": base}));
         assert_eq!(fixture.git_says(&["rev-parse", &format!("refs/heads/{name}")]).trim(), base, "{name}");
     }
+    assert_eq!(fixture.git_says(&["reflog", "-1", "--format=%gn %gs", "fix"]), "opsgate branch: Created from main\n");
     assert_eq!(fixture.git_says(&["branch", "--show-current"]), "main\n");
     assert_eq!(fixture.git_says(&["status", "--porcelain"]), "");
     fixture.git_says(&["fsck", "--strict"]);

@@ -258,7 +258,7 @@ async fn of_two_commits_at_once_one_is_made() {
 async fn no_commit_of_another_is_lost() {
     let fixture = started();
     let (mut mine, mut theirs) = (Vec::new(), Vec::new());
-    for round in 0..120_u64 {
+    for round in 0..60_u64 {
         fixture.write("a", format!("a{round}\n"));
         let prepared = fixture.prepare(TOOL, paths(&["a"])).await.unwrap();
         let path = fixture.path("");
@@ -266,7 +266,7 @@ async fn no_commit_of_another_is_lost() {
             let git = git2::Repository::open(path).unwrap();
             let tip = git.head().unwrap().peel_to_commit().unwrap();
             let who = git2::Signature::now("Bo", "bo@example.invalid").unwrap();
-            for _ in 0..round * 20_000 {
+            for _ in 0..round * 40_000 {
                 std::hint::spin_loop();
             }
             git.commit(Some("refs/heads/main"), &who, &who, "theirs", &tip.tree().unwrap(), &[&tip]).ok()
