@@ -26,6 +26,7 @@ mod language;
 mod list_directory;
 mod matches;
 mod open;
+mod owner;
 mod page;
 mod patch;
 mod path;

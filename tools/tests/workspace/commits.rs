@@ -188,6 +188,22 @@ async fn a_linked_work_tree_commits_to_its_own_branch() {
     is_sound(&fixture);
 }
 
+#[tokio::test]
+async fn what_root_writes_is_the_owners() {
+    let fixture = started();
+    let chown = |user: &str| std::process::Command::new("chown").args(["-R", user]).arg(fixture.path("")).status().unwrap().success();
+    if !chown("4711:4712") {
+        println!("skipped: giving files away takes root");
+        return;
+    }
+    fixture.done("workspace_write_file", json!({"path": "a", "content": "new\n"})).await;
+    fixture.done("workspace_write_file", json!({"path": "fresh/deep/x", "content": "new\n"})).await;
+    fixture.done("workspace_create_branch", json!({"name": "fix/deep/a"})).await;
+    fixture.done(TOOL, paths(&["a", "fresh/deep/x"])).await;
+    let strays = std::process::Command::new("find").arg(fixture.path("")).args(["-not", "-user", "4711", "-o", "-not", "-group", "4712"]).output();
+    assert_eq!(String::from_utf8(strays.unwrap().stdout).unwrap(), "");
+}
+
 /// What another program does between the judgement and the commit.
 const MEANWHILE: &[fn(&Fixture)] = &[
     |f| write(f, "a", "another\n"),
