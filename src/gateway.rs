@@ -110,7 +110,7 @@ impl Gateway {
             policy,
             registry,
             log,
-            scrubber: Arc::new(Scrubber::new(home.own_secrets())),
+            scrubber: Arc::new(Scrubber::new(home.own_secrets().into_iter().chain(settings.github.token().and_then(Result::ok)).collect())),
             flood: Flood::default(),
             metrics: Arc::new(Metrics::new()?),
             stages: Stages::default(),
@@ -123,7 +123,7 @@ impl Gateway {
             home,
             _lock: lock,
         };
-        gateway.report(&opened);
+        gateway.report(&opened, settings);
         Ok(Arc::new(gateway))
     }
 
@@ -206,7 +206,7 @@ impl Gateway {
         }
     }
 
-    fn report(&self, opened: &Opened) {
+    fn report(&self, opened: &Opened, settings: &Settings) {
         let loaded = serde_json::json!({ "hash": self.policy.hash(), "write_mode_off_by_environment": self.write_mode_off });
         if let Ok(data) = CanonicalJson::of(&loaded)
             && let Err(error) = self.log.event(EventKind::PolicyLoaded, None, data)
@@ -217,6 +217,11 @@ impl Gateway {
         }
         for warning in self.policy.warnings() {
             log::warn(log::Component::Policy, "the policy has a warning").with("warning", &self.scrubber.text(&warning.to_string()).0).emit();
+        }
+        for notice in crate::catalogue::notices(&self.policy, settings) {
+            log::warn(log::Component::Gateway, "the environment and the policy do not fit together")
+                .with("notice", &self.scrubber.text(&notice).0)
+                .emit();
         }
         if opened.recovered {
             log::warn(log::Component::Audit, "the log was recovered: the run before did not close it")

@@ -26,6 +26,9 @@ fn specs() -> Vec<Spec> {
 /// Arguments that make each tool answer with something of the repository below. A new tool without a row fails here.
 fn arguments(tool: &str) -> Value {
     match tool {
+        "github_create_issue" => json!({ "repo": "acme/app", "title": "A title" }),
+        "github_get_file" => json!({ "repo": "acme/app", "path": "config/deploy.yaml" }),
+        "github_list_issues" => json!({ "repo": "acme/app" }),
         "policy_explain" => json!({ "tool": "workspace_read_file", "arguments": { "path": "conf/app.yaml" } }),
         "workspace_git_blame" | "workspace_read_file" => json!({ "path": "conf/app.yaml" }),
         "workspace_git_diff" => json!({ "from": "HEAD~1", "to": "HEAD" }),

@@ -104,6 +104,11 @@ impl OpenFile {
         self.stamp
     }
 
+    /// When its content was last changed.
+    pub(super) fn changed(&self) -> Option<std::time::SystemTime> {
+        self.file.metadata().and_then(|meta| meta.modified()).ok()
+    }
+
     /// At most `most` bytes from `offset`.
     pub(super) fn read_at(&self, offset: u64, most: usize) -> Result<Vec<u8>, ToolError> {
         let mut buffer = vec![0; most];
