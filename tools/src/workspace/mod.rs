@@ -6,6 +6,7 @@
 
 mod attributes;
 mod blame;
+mod branch_lock;
 mod change;
 mod commit;
 mod commit_files;
@@ -29,6 +30,7 @@ mod list_directory;
 mod lockfile;
 mod matches;
 mod open;
+mod owner;
 pub(crate) mod page;
 mod patch;
 pub(crate) mod path;
@@ -102,7 +104,7 @@ fn always(settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
         read(search_code::SearchCode),
         read(service_status::ServiceStatus(services)),
         write(commit_files::CommitFiles(settings.author.clone())),
-        write(create_branch::CreateBranch),
+        write(create_branch::CreateBranch(settings.author.clone())),
         write(write_file::WriteFile),
     ]
 }

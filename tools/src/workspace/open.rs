@@ -10,6 +10,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::owner::Owner;
 use super::path::{self, RepoPath, quoted};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{ScopeKind, Scopes};
@@ -92,6 +93,10 @@ impl OpenFile {
 
     pub(super) fn metadata(&self) -> Result<std::fs::Metadata, ToolError> {
         self.file.metadata().map_err(|error| unreadable("the file", &error))
+    }
+
+    pub(super) fn owner(&self) -> Option<Owner> {
+        Owner::of(&self.file)
     }
 
     /// Changes where the file's content may have.
