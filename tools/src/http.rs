@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,15 +82,13 @@ impl Default for Bounds {
     }
 }
 
-/// One system's server, with its idle connections. A clone shares them.
-#[derive(Clone)]
+/// One system's server, with its idle connections.
 pub(crate) struct HttpWire {
-    to: Arc<ApiUrl>,
+    to: ApiUrl,
     connections: Connections,
     bounds: Bounds,
 }
 
-#[derive(Clone)]
 enum Connections {
     Plain(Client<HttpConnector, Full<Bytes>>),
     Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
@@ -115,7 +112,7 @@ impl HttpWire {
         } else {
             Connections::Plain(builder.build(tcp))
         };
-        Ok(Self { to: Arc::new(to), connections, bounds })
+        Ok(Self { to, connections, bounds })
     }
 
     /// One request and its whole answer, whatever its status, but for redirects.
