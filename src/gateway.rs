@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::home::{Home, HomeError, HomeLock, Settings};
 use crate::identity::Caller;
 use crate::limit::{Flood, Rates};
-use crate::observe::{Metrics, log};
+use crate::observe::{Metrics, Stages, log};
 use crate::policy::{Catalogue, Policy, PolicyErrors};
 use crate::scrub::Scrubber;
 
@@ -34,6 +34,7 @@ pub struct Gateway {
     pub(crate) rates: Rates,
     pub(crate) flood: Flood,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stages: Stages,
     pub(crate) digest_key: Hmac<Sha256>,
     pub(crate) running: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -112,6 +113,7 @@ impl Gateway {
             scrubber: Arc::new(Scrubber::new(home.own_secrets().into_iter().chain(settings.github.token().and_then(Result::ok)).collect())),
             flood: Flood::default(),
             metrics: Arc::new(Metrics::new()?),
+            stages: Stages::default(),
             digest_key: mac,
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -131,6 +133,12 @@ impl Gateway {
         &self.policy
     }
 
+    /// What each stage of the path costs, where that is measured.
+    #[must_use]
+    pub fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
     /// Whether a caller sees a tool at all: some argument could make it permissible, and the environment does not forbid it.
     #[must_use]
     pub fn shows(&self, caller: &Caller, spec: &Spec, write_mode_off: bool) -> bool {
@@ -140,7 +148,6 @@ impl Gateway {
 
     /// Whether the gateway runs as this caller's own user, as far as the facts tell.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "the facts are the gateway's")]
     pub fn is_same_user(&self, _caller: &Caller) -> bool {
         true
     }

@@ -37,6 +37,9 @@ fn arguments(tool: &str) -> Value {
         "workspace_search_code" => json!({ "pattern": "token" }),
         "workspace_service_status" => json!({ "name": "cron.service" }),
         "policy_whoami" | "workspace_git_log" | "workspace_git_status" => json!({}),
+        "workspace_write_file" => json!({ "path": "conf/app.yaml", "content": "a: 2\n" }),
+        "workspace_create_branch" => json!({ "name": "fix" }),
+        "workspace_commit" => json!({ "paths": ["conf/app.yaml"], "message": "Change it" }),
         other => panic!("`{other}` has no row here"),
     }
 }
@@ -150,7 +153,8 @@ fn every_structured_answer_fits_its_schema() {
     repository.commit(&[("conf/app.yaml", "token: y\n")], "second");
     let home = Home::new();
     let mut client = Client::legacy(&home, &["--in-process", "--workspace", repository.arg()]);
-    for spec in specs() {
+    // What a write answers is held against its schema where writes run.
+    for spec in specs().into_iter().filter(|spec| spec.class == Class::Read) {
         let answer = client.answer(spec.card.name, arguments(spec.card.name));
         let schema = Value::Object((*spec.output_schema).clone());
         let validator = jsonschema::validator_for(&schema).unwrap();

@@ -257,6 +257,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_certificate_that_nobody_trusts_ends_it_before_anything_is_sent() {
+        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = ApiUrl::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+        let wire = HttpWire::to(url, Bounds::default()).unwrap();
+        let server = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config)).accept(stream).await.map(drop)
+        };
+        let (answer, shaken) = tokio::join!(asked(&wire), server);
+        assert!(matches!(&answer, Err(WireError::Unsent(why)) if why.contains("certificate")), "{answer:?}");
+        assert!(shaken.is_err());
+    }
+
+    #[tokio::test]
     async fn what_was_not_sent_is_told_from_what_may_have_arrived() {
         let (listener, wire) = wire(Duration::from_secs(60)).await;
         let hang_up = async { drop(answers(&listener, b"").await) };

@@ -14,6 +14,7 @@ mod mock;
 pub mod mode;
 pub mod progress;
 pub mod registry;
+pub mod sandbox;
 mod schema;
 pub mod scope;
 pub mod tool;

@@ -104,6 +104,14 @@ pub(crate) fn is_git_internal(part: &str) -> bool {
     part.eq_ignore_ascii_case(".git")
 }
 
+/// Whether one part of a path would be git's own where the repository is checked out on macOS or Windows.
+pub(super) fn is_git_elsewhere(part: &str) -> bool {
+    let ignored = |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let seen: String = part.chars().filter(|c| !ignored(*c)).collect::<String>().to_lowercase();
+    let bare = seen.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    matches!(bare, ".git" | "git~1")
+}
+
 /// Whether any part of a path is git's own.
 pub(crate) fn has_git_internal(path: &str) -> bool {
     path.split('/').any(is_git_internal)
