@@ -1,7 +1,7 @@
 //! The wire to a real system: HTTP/1.1, TLS 1.2 or later with verified certificates, bounded in time and size, never redirected.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -110,6 +110,8 @@ impl HttpWire {
             let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(rustls::crypto::ring::default_provider())?;
             Connections::Tls(builder.build(tls.https_only().enable_http1().wrap_connector(tcp)))
         } else {
+            // From a loopback address nothing gets off this machine, whatever the host's name resolves to.
+            tcp.set_local_addresses(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
             Connections::Plain(builder.build(tcp))
         };
         Ok(Self { to, connections, bounds })
