@@ -59,9 +59,22 @@ pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, D
 /// # Errors
 /// Where two tools share a name.
 pub fn catalogue() -> Result<Catalogue, DuplicateTool> {
-    let others = specs(&Registry::new(workspace::every_tool().into_iter().chain(github::every_tool()))?);
+    let others = specs(&Registry::new(every_system())?);
     let own = [Whoami::CARD, Explain::CARD].map(|card| (card.name, card.system, Class::Read));
     Ok(Catalogue::of(others.iter().map(|spec| (spec.card.name, spec.card.system, spec.class)).chain(own)))
+}
+
+/// Every tool that a policy and a machine could let this build have, by name: for its page and the tests.
+///
+/// # Errors
+/// Where two tools share a name.
+pub fn every_spec(policy: &Arc<Policy>) -> Result<Vec<Spec>, DuplicateTool> {
+    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), Registry::default(), true, |_| true))];
+    Ok(specs(&Registry::new(every_system().chain(own))?))
+}
+
+fn every_system() -> impl Iterator<Item = Arc<dyn Tool>> {
+    workspace::every_tool().into_iter().chain(github::every_tool())
 }
 
 /// The constants and schemas of every tool, by name.

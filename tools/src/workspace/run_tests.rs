@@ -83,9 +83,7 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<f64>,
     duration_ms: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<Failure>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     failures_cut: bool,
     /// its end
     output: String,
