@@ -24,7 +24,7 @@ fn github_settings(policy: &Policy, settings: &Settings) -> github::Settings {
     let GithubSettings { real_calls, api, .. } = &settings.github;
     let mode = policy.mode("github");
     // A mode that needs no credential gets none.
-    let token = settings.github.token().filter(|_| mode.is_some_and(Mode::is_real));
+    let token = if mode.is_some_and(Mode::is_real) { settings.github.token() } else { None };
     github::Settings::new(mode, github::Environment { real_calls: *real_calls, api: api.clone(), token })
 }
 
