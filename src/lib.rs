@@ -23,3 +23,4 @@ pub mod observe;
 pub mod policy;
 pub mod scrub;
 pub mod server;
+pub mod trust;

@@ -13,12 +13,15 @@ mod unseal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::gateway::Gateway;
 use crate::home::{Settings, SettingsError};
 use crate::observe::log;
 use crate::scrub::Scrubber;
+use crate::trust::unattachable;
 
 pub use exit::Failure;
 
@@ -118,6 +121,12 @@ fn run_command(command: Command) -> Result<u8, Failure> {
         Command::Demo(args) => in_runtime(demo::run(args)),
         Command::Completions { .. } => Ok(exit::OK),
     }
+}
+
+/// Opens the gateway in a process that nobody can attach to, before it holds anything worth attaching for.
+fn open_closed(settings: &Settings) -> Result<Arc<Gateway>, Failure> {
+    unattachable().map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("the process cannot be closed to debuggers: {error}")))?;
+    Ok(Gateway::open(settings)?)
 }
 
 fn in_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {

@@ -20,6 +20,7 @@ pub use http::{HttpDoor, serve_http};
 pub use line::{LineTransport, Lines, MOST_LINE_BYTES, NextLine};
 pub use peer::{serve_stream, workspace_for};
 pub use relay::relay;
-pub use socket::{Hello, HelloReply, Idle, join, serve_socket};
+pub(crate) use socket::word;
+pub use socket::{About, Hello, HelloReply, Idle, join, serve_socket};
 pub use start::{StartFailed, Started, join_or_start};
 pub use stdio::standard_streams;
