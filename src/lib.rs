@@ -14,6 +14,7 @@
 pub mod call;
 pub mod catalogue;
 pub mod cli;
+pub mod doctor;
 pub mod error;
 pub mod gateway;
 pub mod home;

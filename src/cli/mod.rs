@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod doctor;
 pub mod exit;
 mod keys;
 mod out;
@@ -59,6 +60,9 @@ enum Command {
     /// Reopen a sealed log after looking into why it sealed
     #[command(after_help = "Example: opsgate unseal")]
     Unseal(unseal::Args),
+    /// Say how the gateway stands to you, what is missing, and which ways round it you hold
+    #[command(after_help = "Example: opsgate doctor --json")]
+    Doctor(doctor::Args),
     /// A guided tour: a real client, a real repository, real refusals, in a home of its own
     #[command(after_help = "Example: opsgate demo")]
     Demo(demo::Args),
@@ -118,6 +122,7 @@ fn run_command(command: Command) -> Result<u8, Failure> {
         Command::Policy(command) => in_runtime(policy::run(&settings, command)),
         Command::Keys(command) => keys::run(&settings, command),
         Command::Unseal(args) => unseal::run(&settings, &args),
+        Command::Doctor(args) => in_runtime(doctor::run(&settings, &args)),
         Command::Demo(args) => in_runtime(demo::run(args)),
         Command::Completions { .. } => Ok(exit::OK),
     }

@@ -13,8 +13,8 @@ use crate::gateway::Gateway;
 use crate::home::{Settings, write_private};
 use crate::identity::{Caller, KeyStore};
 use crate::observe::log;
-use crate::trust::Trust;
 use crate::server::{HttpDoor, Idle, Started, serve_admin, serve_http, serve_socket, workspace_for};
+use crate::trust::Trust;
 
 /// Where HTTP listens unless told otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
@@ -159,9 +159,12 @@ fn say_trust(gateway: &Gateway) {
     match gateway.standing().trust {
         Trust::Separate => log::info(log::Component::Gateway, "trust: separate").with("why", &why).emit(),
         Trust::SameUser => {
-            log::warn(log::Component::Gateway, "trust: same-user; whoever runs as this user can change policy and log (a guard rail, not a boundary)")
-                .with("why", &why)
-                .emit();
+            log::warn(
+                log::Component::Gateway,
+                "trust: same-user; whoever runs as this user can change policy and log (a guard rail, not a boundary)",
+            )
+            .with("why", &why)
+            .emit();
         }
     }
 }

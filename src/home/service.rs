@@ -20,6 +20,12 @@ pub fn etc_folder(name: &str) -> PathBuf {
     Path::new("/etc").join(name)
 }
 
+/// The service's home, by its name.
+#[must_use]
+pub fn state_folder(name: &str) -> PathBuf {
+    Path::new("/var/lib").join(name)
+}
+
 impl Settings {
     /// The socket that clients join instead of a home's own: the one that `OPSGATE_SOCKET` names, else the one of the
     /// service that this machine has, unless `OPSGATE_HOME` names a home. Where there is one, no gateway is started.

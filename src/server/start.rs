@@ -46,7 +46,9 @@ pub enum StartFailed {
         exit: u8,
     },
     /// The machine's gateway does not answer, and none is started in its place.
-    #[error("the gateway at `{socket}` does not answer: {source}; start the service (`opsgate doctor` says more), or name a home of your own with OPSGATE_HOME")]
+    #[error(
+        "the gateway at `{socket}` does not answer: {source}; start the service (`opsgate doctor` says more), or name a home of your own with OPSGATE_HOME"
+    )]
     Service {
         /// Its socket.
         socket: PathBuf,

@@ -100,6 +100,12 @@ impl Accounts {
         self.uid(uid).map_or_else(|| format!("uid {uid}"), |user| format!("`{}` (uid {uid})", user.name))
     }
 
+    /// A group's name, or its number where it has none.
+    #[must_use]
+    pub fn group_name(&self, gid: u32) -> String {
+        self.groups.iter().find(|group| group.gid == gid).map_or_else(|| gid.to_string(), |group| group.name.clone())
+    }
+
     /// A group's name and number, for a person.
     #[must_use]
     pub fn group_text(&self, gid: u32) -> String {

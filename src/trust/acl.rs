@@ -121,7 +121,8 @@ impl Acl {
             }
         }
         *list.entry(Tag::User(user)).or_insert(0) |= bits;
-        let widest = list.iter().filter(|(tag, _)| matches!(tag, Tag::User(_) | Tag::OwningGroup | Tag::Group(_))).fold(0, |all, (_, bits)| all | bits);
+        let widest =
+            list.iter().filter(|(tag, _)| matches!(tag, Tag::User(_) | Tag::OwningGroup | Tag::Group(_))).fold(0, |all, (_, bits)| all | bits);
         list.insert(Tag::Mask, widest);
         Self(list)
     }
@@ -137,8 +138,8 @@ mod tests {
     fn what_setfacl_writes_is_read() {
         // user::rw-, user:1000:rw-, group::r--, mask::r--, other::---
         let bytes = [
-            2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 6, 0, 0xe8, 3, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0, 255, 255, 255, 255, 32,
-            0, 0, 0, 255, 255, 255, 255,
+            2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 6, 0, 0xe8, 3, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0, 255, 255, 255, 255,
+            32, 0, 0, 0, 255, 255, 255, 255,
         ];
         let acl = Acl::parse(&bytes).unwrap();
         assert_eq!(acl.holders(2).collect::<Vec<_>>(), [Tag::Owner], "the mask takes the user's write");

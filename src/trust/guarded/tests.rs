@@ -103,7 +103,9 @@ fn names_are_quoted_for_a_shell() {
 
 #[test]
 fn only_a_namespace_without_root_shows_it_as_nobody() {
-    for (map, expected) in [("         0          0 4294967295\n", false), ("1000 1000 1\n", true), ("0 1000 1\n1 100000 65536\n", false), ("", false)] {
+    for (map, expected) in
+        [("         0          0 4294967295\n", false), ("1000 1000 1\n", true), ("0 1000 1\n1 100000 65536\n", false), ("", false)]
+    {
         assert_eq!(hides_root(map), expected, "{map}");
     }
 }
