@@ -24,4 +24,5 @@ pub mod observe;
 pub mod policy;
 pub mod scrub;
 pub mod server;
+pub mod setup;
 pub mod trust;

@@ -8,6 +8,7 @@ mod keys;
 mod out;
 mod policy;
 mod serve;
+mod setup;
 mod stdio;
 mod tools;
 mod unseal;
@@ -60,6 +61,9 @@ enum Command {
     /// Reopen a sealed log after looking into why it sealed
     #[command(after_help = "Example: opsgate unseal")]
     Unseal(unseal::Args),
+    /// Install the gateway under a user of its own, or verify that it is; as root
+    #[command(after_help = "Example: sudo opsgate setup --agent ana --approver ben --workspace /home/ana/src/app")]
+    Setup(setup::Args),
     /// Say how the gateway stands to you, what is missing, and which ways round it you hold
     #[command(after_help = "Example: opsgate doctor --json")]
     Doctor(doctor::Args),
@@ -122,6 +126,7 @@ fn run_command(command: Command) -> Result<u8, Failure> {
         Command::Policy(command) => in_runtime(policy::run(&settings, command)),
         Command::Keys(command) => keys::run(&settings, command),
         Command::Unseal(args) => unseal::run(&settings, &args),
+        Command::Setup(args) => setup::run(args),
         Command::Doctor(args) => in_runtime(doctor::run(&settings, &args)),
         Command::Demo(args) => in_runtime(demo::run(args)),
         Command::Completions { .. } => Ok(exit::OK),
