@@ -111,7 +111,8 @@ impl Gateway {
         let home = Home::open(&settings.home)?;
         let lock = home.lock()?;
         let policy_path = policy_path(settings);
-        // INVARIANT: a policy that a caller could write is not loaded (test: tests/trust.rs, a_policy_that_others_can_write_is_refused).
+        // INVARIANT: a policy that a caller could write is not loaded (test: tests/setup.rs,
+        // each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused).
         policy_path.as_deref().map_or(Ok(()), guarded)?;
         let policy = Arc::new(load_policy(settings, catalogue)?);
         let registry = tools(&policy)?;

@@ -45,13 +45,9 @@ fn machine() -> Option<Machine> {
         Command::new("useradd").args(["--create-home", "--user-group", "--home-dir"]).arg(&home).arg(&machine.agent).output().unwrap()
     };
     assert!(made.status.success(), "{}", text(&made.stderr));
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-    let ids = |name: &str| {
-        let line = passwd.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
-        let fields: Vec<_> = line.split(':').collect();
-        (fields[2].parse().unwrap(), fields[3].parse().unwrap())
-    };
-    machine.agent_ids = ids(&machine.agent);
+    let accounts = opsgate::trust::Accounts::read(Path::new("/"));
+    let agent = accounts.user(&machine.agent).unwrap();
+    machine.agent_ids = (agent.uid, agent.gid);
     std::fs::set_permissions(&home, PermissionsExt::from_mode(0o700)).unwrap();
     Some(machine)
 }
@@ -274,7 +270,83 @@ fn a_stopped_service_is_told_and_no_other_is_started() {
     assert_eq!(machine.wrong(), [""; 0]);
 }
 
+/// Credentials come from root's file and from nowhere else, and not by way of a command line.
+#[test]
+fn the_environment_file_reaches_the_gateway_and_the_callers_environment_does_not() {
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let file = machine.etc(&format!("{}.env", machine.gateway));
+    let before = std::fs::read_to_string(&file).unwrap();
+    let secret = fresh_secret();
+    let restart = |line: &str| {
+        std::fs::write(&file, format!("{before}{line}")).unwrap();
+        machine.service("stop");
+        let mut start = Command::new(format!("/usr/local/sbin/{}-service", machine.gateway));
+        start.arg("start").env("PLANTED_BY_CALLER", "x").env("OPSGATE_POLICY", "/nowhere").stdin(Stdio::null()).output().unwrap()
+    };
+    let started = restart(&format!("GITHUB_TOKEN={secret} with $(id) and 'quotes'"));
+    assert!(started.status.success(), "{}", text(&started.stderr));
+    let environment = text(&std::fs::read(format!("/proc/{}/environ", machine.pid())).unwrap());
+    assert!(environment.contains(&format!("GITHUB_TOKEN={secret} with $(id) and 'quotes'\0")), "the line is taken as it stands");
+    assert!(!environment.contains("PLANTED_BY_CALLER") && !environment.contains("/nowhere"));
+    for line in ["no assignment", "A-B=c", "=x", "1A=x", "OPSGATE_POLCY=/x"] {
+        let refused = restart(line);
+        assert_eq!(refused.status.code(), Some(64), "{line}: {}", text(&refused.stderr));
+        assert!(!text(&refused.stderr).contains("no assignment"), "a line of the file was repeated");
+    }
+    assert!(restart("# nothing").status.success());
+}
+
+#[test]
+fn one_user_does_not_shut_the_others_out() {
+    use std::io::BufRead;
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let socket = format!("/run/{}/gateway.sock", machine.gateway);
+    let connect = || std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    let _held: Vec<_> = (0..128).map(|_| connect()).collect();
+    let mut said = String::new();
+    std::io::BufReader::new(connect()).read_line(&mut said).unwrap();
+    assert!(said.contains("too many connections"), "{said}");
+    assert!(machine.opsgate(&["call", "policy_whoami"]).status.success());
+}
+
 type Mutation = fn(&Machine);
+
+/// Whom the policy does not know is not told what lies where, and has no tool.
+#[test]
+fn a_stranger_learns_nothing() {
+    let repository = Repository::with(&[("a.txt", "x\n")]);
+    let Some((machine, _)) = Machine::installed(&["--workspace", repository.arg()]) else { return };
+    let socket = format!("/run/{}/gateway.sock", machine.gateway);
+    let ask = |args: &[&str]| {
+        let mut command = Command::new(machine.program());
+        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent").env("OPSGATE_SOCKET", &socket);
+        command.uid(4_000_009).gid(4_000_009).current_dir("/").stdin(Stdio::null()).output().unwrap()
+    };
+    let there = ask(&["call", "policy_whoami", "--workspace", repository.arg()]);
+    let nowhere = ask(&["call", "policy_whoami", "--workspace", "/nowhere"]);
+    assert_eq!(there.status.code(), Some(64));
+    assert!(text(&there.stderr).contains("does not know `local:uid=4000009`"), "{}", text(&there.stderr));
+    assert_eq!(text(&there.stderr), text(&nowhere.stderr));
+    let refused = ask(&["call", "policy_whoami"]);
+    assert!(text(&refused.stderr).contains("tool_unavailable"), "{}", text(&refused.stderr));
+    let (report, _) = machine.doctor(
+        Command::new(machine.program())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", "/nonexistent")
+            .env("OPSGATE_SOCKET", &socket)
+            .uid(4_000_009)
+            .gid(4_000_009),
+    );
+    assert!(report["gateway"]["problems"].to_string().contains("does not know this user"), "{report}");
+    assert!(text(&ask(&["tools"]).stdout).contains("no tool"));
+    // The agent has tools, and is told where the keys are.
+    assert!(text(&machine.opsgate(&["tools"]).stdout).contains("workspace_read_file"));
+    let keys = machine.opsgate(&["keys", "list"]);
+    assert_eq!(keys.status.code(), Some(64));
+    assert!(text(&keys.stderr).contains(&format!("sudo -u {} OPSGATE_HOME=/var/lib/{0} ", machine.gateway)), "{}", text(&keys.stderr));
+    assert_eq!(machine.opsgate(&["policy", "check"]).status.code(), Some(64), "another policy was checked");
+}
 
 /// What is done to an installation; the fact that shows it; whether the gateway refuses to start with it.
 const MUTATIONS: &[(&str, Mutation, &str, bool)] = &[

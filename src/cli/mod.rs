@@ -20,7 +20,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::gateway::Gateway;
-use crate::home::{Settings, SettingsError};
+use crate::home::{Home, Settings, SettingsError, service};
 use crate::observe::log;
 use crate::scrub::Scrubber;
 use crate::trust::unattachable;
@@ -122,8 +122,8 @@ fn run_command(command: Command) -> Result<u8, Failure> {
         Command::Stdio(args) => in_runtime(stdio::run(&settings, args)),
         Command::Serve(args) => in_runtime(serve::run(&settings, args)),
         Command::Call(args) => in_runtime(call::run(&settings, args)),
-        Command::Tools(args) => tools::run(&settings, &args),
-        Command::Policy(command) => in_runtime(policy::run(&settings, command)),
+        Command::Tools(args) => in_runtime(tools::run(&settings, &args)),
+        Command::Policy(command) => in_runtime(policy::run(&with_its_policy(settings), command)),
         Command::Keys(command) => keys::run(&settings, command),
         Command::Unseal(args) => unseal::run(&settings, &args),
         Command::Setup(args) => setup::run(args),
@@ -137,6 +137,28 @@ fn run_command(command: Command) -> Result<u8, Failure> {
 fn open_closed(settings: &Settings) -> Result<Arc<Gateway>, Failure> {
     unattachable().map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("the process cannot be closed to debuggers: {error}")))?;
     Ok(Gateway::open(settings)?)
+}
+
+/// The home that a command works on. Where the machine has a gateway, its home is meant, and that is only its user's to open.
+fn own_home(settings: &Settings, command: &str) -> Result<Home, Failure> {
+    if let (false, Some(socket)) = (settings.home_named, settings.service()) {
+        let name = service::name_of(&socket);
+        let home = service::state_folder(&name);
+        let message = format!(
+            "this machine's gateway has a home and a user of its own; run `sudo -u {name} OPSGATE_HOME={} opsgate {command}`",
+            home.display()
+        );
+        return Err(Failure::new(exit::BAD_CONFIGURATION, message));
+    }
+    Ok(Home::open(&settings.home)?)
+}
+
+/// With the policy of the machine's gateway, where that is the one that is meant.
+fn with_its_policy(mut settings: Settings) -> Settings {
+    if let (false, None, Some(socket)) = (settings.home_named, &settings.policy, settings.service()) {
+        settings.policy = Some(service::etc_folder(&service::name_of(&socket)).join("policy.yaml"));
+    }
+    settings
 }
 
 fn in_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {

@@ -55,7 +55,8 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
         return Err(Failure::new(exit::BAD_CONFIGURATION, "setup makes users and writes to /etc; run it as root: `sudo opsgate setup`"));
     }
     // In an image systemd does not run yet; the unit is what images are for.
-    let systemd = !args.no_systemd && (!layout.is_this_machine() || systemd_runs());
+    let plain = args.no_systemd || (args.check && !layout.on_disk(&layout.unit()).exists() && layout.on_disk(&layout.script()).exists());
+    let systemd = !plain && (!layout.is_this_machine() || systemd_runs());
     let sudo = || std::env::var("SUDO_USER").ok().filter(|user| !user.is_empty() && user != "root");
     let agent = args.agent.or_else(sudo);
     if args.check {
@@ -113,7 +114,13 @@ fn show(install: &Install, installed: &Installed, as_json: bool, dry: bool) {
         out::say(format!("  {} ({})\n    {}", client.client, client.place, client.text));
     }
     let user = if install.layout.is_default() { String::new() } else { format!(" --user {}", install.layout.name()) };
-    out::say(format!("\nNext: opsgate setup --check{user}, and `opsgate doctor` as the agent's user."));
+    let (name, home) = (install.layout.name(), install.layout.home());
+    out::say(format!(
+        "\nThe gateway's keys and seal: sudo -u {name} OPSGATE_HOME={} {} keys list",
+        home.display(),
+        install.layout.program().display()
+    ));
+    out::say(format!("Next: opsgate setup --check{user}, and `opsgate doctor` as the agent's user."));
 }
 
 fn show_check(layout: &Layout, systemd: bool, agent: Option<&str>, as_json: bool) -> u8 {

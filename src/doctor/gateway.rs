@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::catalogue;
 use crate::gateway::{load_policy, policy_path};
 use crate::home::Settings;
-use crate::home::service::{etc_folder, state_folder};
+use crate::home::service::{etc_folder, name_of, state_folder};
 use crate::server::{Hello, join};
 use crate::trust::{Accounts, Standing, guarded};
 
@@ -105,8 +105,7 @@ impl Found {
     fn look_at_the_service(&mut self) {
         "unknown".clone_into(&mut self.trust);
         "the gateway does not answer".clone_into(&mut self.why);
-        let name = self.socket.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let Some(name) = name else { return };
+        let name = name_of(&self.socket);
         let policy = etc_folder(&name).join("policy.yaml");
         self.policy_path = Some(policy.clone());
         self.files = vec![

@@ -26,6 +26,12 @@ pub fn state_folder(name: &str) -> PathBuf {
     Path::new("/var/lib").join(name)
 }
 
+/// The name of the service whose socket this is: that of the folder it is in.
+#[must_use]
+pub fn name_of(socket: &Path) -> String {
+    socket.parent().and_then(Path::file_name).map_or_else(|| SERVICE.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 impl Settings {
     /// The socket that clients join instead of a home's own: the one that `OPSGATE_SOCKET` names, else the one of the
     /// service that this machine has, unless `OPSGATE_HOME` names a home. Where there is one, no gateway is started.

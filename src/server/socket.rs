@@ -1,16 +1,13 @@
-//! The home's socket: the gateway's end and a client's first word.
+//! A client's first word on the gateway's socket, and the answer to it.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
+use tokio::net::UnixStream;
 
 use super::handler::Connection;
 use super::line::{Lines, NextLine};
@@ -23,8 +20,6 @@ use crate::observe::log;
 
 /// How long a joined client may take to say its first word.
 const FIRST_WORD: Duration = Duration::from_secs(5);
-/// Connections at once; more are closed at the door.
-const MOST_CONNECTIONS: usize = 512;
 
 /// The first line a client sends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -87,85 +82,8 @@ pub struct About {
     pub systems: BTreeMap<String, String>,
 }
 
-/// How many connections are open, so that a gateway started for clients can end when idle.
-pub type Idle = watch::Receiver<usize>;
-
-/// Listens on the home's socket. A stale socket of a dead gateway is replaced: the home's lock says it is dead.
-///
-/// # Errors
-/// Where the socket cannot be made.
-pub fn serve_socket(gateway: Arc<Gateway>) -> std::io::Result<(Idle, impl Future<Output = ()>)> {
-    let path = gateway.socket().to_owned();
-    // In the home only its user comes as far as the socket. A socket elsewhere is for other users: the kernel says who
-    // they are, and the policy which of them are callers.
-    let shared = path != gateway.home().socket();
-    clear(&path, shared)?;
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(if shared { 0o666 } else { 0o600 }))?;
-    let (count, idle) = watch::channel(0usize);
-    let accept = async move {
-        let (count, tasks) = (Arc::new(count), TaskTracker::new());
-        while let Some(accepted) = gateway.stopping().run_until_cancelled(listener.accept()).await {
-            let Ok((stream, _)) = accepted else {
-                tokio::time::sleep(Duration::from_millis(50)).await; // out of descriptors: let some close
-                continue;
-            };
-            let full = *count.borrow() >= MOST_CONNECTIONS;
-            let (gateway, counted) = (gateway.clone(), Counted::one(&count));
-            tasks.spawn(async move {
-                if full {
-                    turn_away(stream).await;
-                } else {
-                    welcome(gateway, stream).await;
-                }
-                drop(counted);
-            });
-        }
-        tasks.close();
-        tasks.wait().await;
-        let _ = std::fs::remove_file(&path); // the next gateway replaces it anyway
-    };
-    Ok((idle, accept))
-}
-
-/// Makes room for the socket. The home's lock says that a gateway of the home is dead; of a socket elsewhere only its silence does.
-fn clear(path: &Path, shared: bool) -> std::io::Result<()> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-        Ok(meta) if !meta.file_type().is_socket() => {
-            return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, "something that is no socket is there"));
-        }
-        Ok(_) => {}
-    }
-    if shared && std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, "another gateway listens there"));
-    }
-    std::fs::remove_file(path)
-}
-
-/// One open connection in the count, for as long as it lives.
-struct Counted(Arc<watch::Sender<usize>>);
-
-impl Counted {
-    fn one(count: &Arc<watch::Sender<usize>>) -> Self {
-        count.send_modify(|n| *n += 1);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.send_modify(|n| *n -= 1);
-    }
-}
-
-async fn turn_away(mut stream: UnixStream) {
-    let reply = refusal("too many connections are open; close some and try again".into());
-    let _ = tokio::time::timeout(FIRST_WORD, send(&mut stream, &reply)).await; // it is turned away either way
-}
-
-async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
+/// Serves one client, from its first word to its last.
+pub(super) async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     let caller = match Caller::of_peer(&stream) {
         Ok(caller) => caller,
         Err(error) => {
@@ -201,6 +119,11 @@ async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     serve_stream(gateway, connection, lines, output).await;
 }
 
+/// A connection is closed with these words before it has said any.
+pub(super) async fn turn_away(mut stream: UnixStream, why: &str) {
+    let _ = tokio::time::timeout(FIRST_WORD, send(&mut stream, &refusal(why.to_owned()))).await; // it is turned away either way
+}
+
 /// What a caller that the policy knows is told.
 fn about(gateway: &Gateway, caller: &Caller) -> Option<About> {
     let policy = gateway.policy();
@@ -224,6 +147,11 @@ type Greeted = (HelloReply, Option<Arc<opsgate_tools::workspace::Workspace>>);
 
 async fn greet(gateway: &Arc<Gateway>, caller: &Caller, folder: Option<PathBuf>, explicit: bool) -> Greeted {
     let Some(folder) = folder else { return (HelloReply::default(), None) };
+    // INVARIANT: nothing is opened for whom the policy does not know (test: tests/setup.rs, a_stranger_learns_nothing).
+    if gateway.policy().caller(caller.id()).is_none() {
+        let why = format!("the policy does not know `{}`; ask whoever keeps it to list it under `callers`", caller.id());
+        return if explicit { (refusal(why), None) } else { (HelloReply { without_workspace: Some(why), ..HelloReply::default() }, None) };
+    }
     let (opener, who) = (gateway.clone(), caller.clone());
     let opened = tokio::task::spawn_blocking(move || workspace_for(&opener, &who, &folder)).await;
     match opened {

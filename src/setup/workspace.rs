@@ -112,6 +112,9 @@ impl Walk {
         }
         grant(folder, ACCESS, self.uid, self.bits | ENTER)?;
         grant(folder, DEFAULT, self.uid, self.bits | ENTER)?;
+        if self.bits & WRITE != 0 {
+            grant(folder, DEFAULT, self.owner, READ | WRITE | ENTER)?; // what the gateway makes there stays the owner's to change
+        }
         for entry in rustix::fs::Dir::read_from(folder)? {
             let entry = entry?;
             let name = entry.file_name();

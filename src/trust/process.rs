@@ -10,7 +10,8 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 ///
 /// # Errors
 /// Where the kernel refuses.
-// INVARIANT: a gateway is closed before it reads a credential (test: tests/trust.rs, nobody_attaches_to_a_gateway).
+// INVARIANT: a gateway is closed before it reads a credential (test: tests/setup.rs,
+// a_gateway_of_ones_own_is_closed_to_debuggers_too).
 pub fn unattachable() -> std::io::Result<()> {
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
