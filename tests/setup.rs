@@ -52,6 +52,17 @@ fn machine() -> Option<Machine> {
     Some(machine)
 }
 
+/// Whether files here take access lists; some file systems of containers do not.
+fn takes_access_lists() -> bool {
+    let file = tempfile::NamedTempFile::new_in("/tmp").unwrap();
+    let list = Acl::of_mode(0o600).granting(4_000_009, 4);
+    let takes = rustix::fs::setxattr(file.path(), "system.posix_acl_access", &list.bytes(), rustix::fs::XattrFlags::empty()).is_ok();
+    if !takes {
+        eprintln!("SKIPPED: the file system of /tmp has no access lists");
+    }
+    takes
+}
+
 impl Machine {
     fn installed(args: &[&str]) -> Option<(Self, String)> {
         let machine = machine()?;
@@ -153,15 +164,14 @@ fn findings(report: &Value, way: &str) -> Vec<String> {
 
 #[test]
 fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
-    let repository = Repository::with(&[("a.txt", "hello\n"), ("sub/b.txt", "world\n")]);
-    let Some((machine, said)) = Machine::installed(&["--approver", "ben", "--workspace", repository.arg(), "--json"]) else { return };
+    let Some((machine, said)) = Machine::installed(&["--approver", "ben", "--json"]) else { return };
     let report: Value = serde_json::from_str(&said).unwrap();
     let key = report["approver_key"].as_str().unwrap();
     assert!(key.starts_with("opsgate_"));
     assert_eq!(machine.wrong(), [""; 0]);
 
     // A second run has nothing to do and shows no key.
-    let again = machine.setup(&["--agent", &machine.agent, "--no-systemd", "--approver", "ben", "--workspace", repository.arg(), "--json"]);
+    let again = machine.setup(&["--agent", &machine.agent, "--no-systemd", "--approver", "ben", "--json"]);
     let again: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert!(again["steps"].as_array().unwrap().iter().all(|step| step["state"] == "already"), "{again}");
     assert_eq!(again["approver_key"], Value::Null);
@@ -221,7 +231,7 @@ fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
 #[test]
 fn read_tools_work_on_the_agents_repository_and_on_what_comes_later() {
     let repository = Repository::with(&[("a.txt", "hello\n"), ("sub/b.txt", "world\n")]);
-    let Some(machine) = machine() else { return };
+    let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
     mode(repository.path(), 0o700);
     let owned = Command::new("chown").args(["-R", &machine.agent]).arg(repository.path()).status().unwrap();
     assert!(owned.success());
@@ -315,7 +325,7 @@ type Mutation = fn(&Machine);
 #[test]
 fn a_stranger_learns_nothing() {
     let repository = Repository::with(&[("a.txt", "x\n")]);
-    let Some((machine, _)) = Machine::installed(&["--workspace", repository.arg()]) else { return };
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
     let socket = format!("/run/{}/gateway.sock", machine.gateway);
     let ask = |args: &[&str]| {
         let mut command = Command::new(machine.program());
@@ -439,7 +449,8 @@ fn each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused()
         .chain(others.iter().map(|path| (path.clone(), path.metadata().unwrap(), None)))
         .collect();
     assert_eq!(machine.wrong(), [""; 0]);
-    for (what, mutate, fact, refused) in MUTATIONS {
+    let lists = takes_access_lists();
+    for (what, mutate, fact, refused) in MUTATIONS.iter().filter(|(what, ..)| lists || !what.contains("access list")) {
         mutate(&machine);
         let wrong = machine.wrong();
         assert!(wrong.iter().any(|found| found.contains(&format!("\"id\":\"{fact}\""))), "{what}: {wrong:?}");

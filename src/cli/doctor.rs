@@ -64,7 +64,7 @@ fn print(report: &Report) {
     out::say(format!("\n{}", "Ways round opsgate that you hold".bold()));
     for way in &report.ways {
         if way.findings.is_empty() {
-            out::say(format!("{} {:<16} {}", "✔".green(), way.id, format!("nothing of {}", way.looked_at).dimmed()));
+            out::say(format!("{} {:<16} {}", "✔".green(), way.id, format!("none ({})", way.looked_at).dimmed()));
         } else {
             out::say(format!("{} {:<16} {}", "✘".red(), way.id, way.findings.join("; ")));
             out::say(format!("  {:<16} {}", "", way.remedy.dimmed()));

@@ -134,7 +134,7 @@ pub const WAYS: [Way; 11] = [
     },
     Way {
         id: "sudo",
-        looked_at: "whether this user is root, or becomes it without a password",
+        looked_at: "being root, sudo without a password",
         remedy: "run the agent as a user that is not root and has no sudo rule with NOPASSWD",
         variables: &[],
         named: &[],
@@ -245,13 +245,13 @@ pub(super) fn round_the_gateway(gateway: &Found, person: &Person) -> Vec<WayFoun
     vec![
         WayFound {
             id: "gateway-files",
-            looked_at: "policy, home and program of the gateway",
+            looked_at: "changing the gateway's policy, home or program",
             findings: if person.uid == 0 { Vec::new() } else { same.into_iter().chain(changeable).collect() },
             remedy: "run `sudo opsgate setup`: it gives the gateway a user of its own and the policy to root",
         },
         WayFound {
             id: "gateway-process",
-            looked_at: "whether the gateway's process can be attached to or its memory read",
+            looked_at: "attaching to the gateway's process, reading its memory",
             findings: if person.uid == 0 { Vec::new() } else { attach.into_iter().collect() },
             remedy: "run `sudo opsgate setup`; as root nothing can be held from you",
         },
