@@ -6,5 +6,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    opsgate_tools::sandbox::enter(); // goes no further in a process that was started to become a command
     opsgate::cli::run()
 }

@@ -267,6 +267,57 @@ fn read_tools_work_on_the_agents_repository_and_on_what_comes_later() {
     assert!(text(&call("workspace_read_file", r#"{"path": "new.txt"}"#).stdout).contains("later"));
 }
 
+/// Writes, commits and sandboxed commands of a gateway that is another user than the repository's owner.
+#[test]
+fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
+    let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
+    let look = format!("id -u\ncat {0}/keys {0}/digest.key {1}\necho looked\n", machine.home().display(), machine.etc("policy.yaml").display());
+    let repository = Repository::with(&[("a.txt", "hello\n"), ("look.sh", &look)]);
+    mode(repository.path(), 0o700);
+    assert!(Command::new("chown").args(["-R", &machine.agent]).arg(repository.path()).status().unwrap().success());
+    let args = ["--agent", &machine.agent, "--no-systemd", "--workspace", repository.arg(), "--writable"];
+    let output = machine.setup(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let policy = format!(
+        "version: 1\nwrite_mode: on\ndefaults: {{read: allow}}\ncallers: {{\"local:uid={}\": {{roles: [developer]}}}}\n\
+         systems: {{policy: {{mode: read_only}}, workspace: {{mode: approval_required_write, commands: {{test: {{argv: [/bin/sh, look.sh]}}}}}}}}\n\
+         repositories: {{\"{}\": {{write: true}}}}\n\
+         rules: [{{id: writes, allow: {{tools: [workspace_write_file, workspace_commit, workspace_run_tests]}}, approvals: 0}}]\n",
+        machine.agent_ids.0,
+        repository.arg()
+    );
+    std::fs::write(machine.etc("policy.yaml"), policy).unwrap();
+    assert!(machine.service("restart").status.success());
+    let call = |tool: &str, args: &str| {
+        let output = machine.opsgate(&["call", tool, "--args", args, "--workspace", repository.arg()]);
+        assert!(output.status.success(), "{tool}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    };
+    call("workspace_write_file", r#"{"path": "a.txt", "content": "changed\n"}"#);
+    call("workspace_write_file", r#"{"path": "new/b.txt", "content": "new\n"}"#);
+    call("workspace_commit", r#"{"paths": ["a.txt", "new/b.txt"], "message": "Change and add"}"#);
+    for change in [
+        "echo more >>a.txt",
+        "echo more >>new/b.txt",
+        "echo other >new/c.txt",
+        "git status --porcelain",
+        "git log -1 --stat",
+        "git add -A",
+        "rm -r new",
+    ] {
+        let done = machine.agent_can("command -v git") || !change.starts_with("git");
+        assert!(!done || machine.agent_can(&format!("cd {} && {change}", repository.arg())), "the owner cannot `{change}`");
+    }
+    if let Err(missing) = opsgate_tools::sandbox::available() {
+        eprintln!("SKIPPED: {missing}");
+        return;
+    }
+    let gateway = opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).unwrap().uid;
+    let said = call("workspace_run_tests", "{}");
+    assert!(said.contains(&gateway.to_string()) && said.contains("looked") && said.contains("ermission denied"), "{said}");
+    assert!(!said.contains("sha256") && !said.contains("write_mode"), "{said}");
+}
+
 #[test]
 fn a_stopped_service_is_told_and_no_other_is_started() {
     let Some((machine, _)) = Machine::installed(&[]) else { return };

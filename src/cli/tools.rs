@@ -26,18 +26,18 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
+pub(super) async fn run(settings: Settings, args: &Args) -> Result<u8, Failure> {
     // The machine's gateway has a policy that its callers need not be able to read: it is asked.
     if args.caller.is_none() && settings.service().is_some() {
-        return of_service(settings, args.json).await;
+        return of_service(&settings, args.json).await;
     }
-    let settings = &super::with_its_policy(settings.to_owned());
+    let settings = &super::with_its_policy(settings);
     let bad = |error: &dyn std::fmt::Display| Failure::new(exit::BAD_CONFIGURATION, error);
     let catalogue = catalogue::catalogue().map_err(|e| bad(&e))?;
     let policy = Arc::new(load_policy(settings, &catalogue).map_err(|e| bad(&e))?);
     let registry = catalogue::registry(&policy, settings).map_err(|e| bad(&e))?;
     let caller = args.caller.clone().unwrap_or_else(|| Caller::of_this_process().id().to_string());
-    let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, spec)).collect();
+    let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, true, spec)).collect();
     if args.json {
         let tools: Vec<_> = specs
             .iter()

@@ -6,7 +6,8 @@ use super::recorded::Recorded;
 /// The unit of this installation.
 ///
 /// `ProtectHome=read-only` and not `yes`: workspaces lie in homes, and file permissions say which of them it may read.
-/// A workspace beneath /tmp is not seen, since `/tmp` is the gateway's own. A program that it runs is under the same
+/// `/proc` shows all processes: a sandboxed command's limit of threads counts those of the gateway, which hides itself.
+/// `capset` is how the sandbox of a command gives capabilities up. A workspace beneath /tmp is not seen, since `/tmp` is the gateway's own. A program that it runs is under the same
 /// rules: one that writes code at run time (a JIT) needs `MemoryDenyWriteExecute=no` in a drop-in.
 pub(super) fn text(layout: &Layout, recorded: &Recorded) -> String {
     let name = layout.name();
@@ -48,7 +49,6 @@ ProtectHome=read-only
 ReadWritePaths={writable}
 PrivateTmp=yes
 PrivateDevices=yes
-ProtectProc=invisible
 ProtectClock=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes
@@ -67,6 +67,7 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 SystemCallFilter=@system-service seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 SystemCallFilter=~@privileged @keyring
+SystemCallFilter=capset
 
 [Install]
 WantedBy=multi-user.target

@@ -18,10 +18,10 @@ use crate::scope::{ScopeKind, Scopes};
 const MOST_LINKS: usize = 40;
 
 /// Each folder on the way is an open handle while a path is followed.
-const DEEPEST: usize = 100;
+pub(super) const DEEPEST: usize = 100;
 
 /// `O_NONBLOCK` so that a fifo does not hang the open; `O_NOFOLLOW` so that a link is seen as one.
-const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+pub(super) const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
 /// What a path led to, or why it led nowhere. A failure is kept, not returned, so that policy judges the path before
 /// the caller learns whether anything is there.
@@ -49,6 +49,18 @@ impl Located {
             if self.real == self.asked { scopes } else { scopes.and(*kind, self.real.as_str()) }
         })
     }
+
+    /// As [`Self::scoped`] for what writes a file: a name that is free is judged as the file that it would be, since a rule
+    /// may allow files whose folder it does not allow.
+    pub(super) fn scoped_as_file(&self, scopes: Scopes) -> Scopes {
+        match &self.found {
+            Err(error) if error.kind == ToolErrorKind::NotFound => {
+                let scopes = scopes.and(ScopeKind::Path, self.asked.as_str());
+                if self.real == self.asked { scopes } else { scopes.and(ScopeKind::Path, self.real.as_str()) }
+            }
+            _ => self.scoped(scopes, &[ScopeKind::Path]),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -66,7 +78,8 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    fn new(fd: OwnedFd) -> io::Result<Option<Self>> {
+    /// `None` where the handle is of no regular file.
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Option<Self>> {
         let file = File::from(fd);
         let meta = file.metadata()?;
         let stamp = [meta.dev(), meta.ino(), meta.size(), u64::from_ne_bytes((meta.mtime() ^ (meta.mtime_nsec() << 32)).to_ne_bytes())];
@@ -77,9 +90,18 @@ impl OpenFile {
         self.size
     }
 
+    pub(super) fn metadata(&self) -> Result<std::fs::Metadata, ToolError> {
+        self.file.metadata().map_err(|error| unreadable("the file", &error))
+    }
+
     /// Changes where the file's content may have.
     pub(super) fn stamp(&self) -> [u64; 4] {
         self.stamp
+    }
+
+    /// When its content was last changed.
+    pub(super) fn changed(&self) -> Option<std::time::SystemTime> {
+        self.file.metadata().and_then(|meta| meta.modified()).ok()
     }
 
     /// At most `most` bytes from `offset`.
@@ -225,7 +247,7 @@ fn place(trail: &[(Dir, String)], part: &str, pending: &[String]) -> RepoPath {
     RepoPath::of_parts(parts.into_iter())
 }
 
-fn failed(errno: Errno, asked: &RepoPath) -> ToolError {
+pub(super) fn failed(errno: Errno, asked: &RepoPath) -> ToolError {
     match errno {
         Errno::NOENT | Errno::NOTDIR => missing(asked),
         Errno::ACCESS | Errno::PERM => {

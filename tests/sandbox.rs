@@ -1,0 +1,459 @@
+//! Declared commands against their sandbox, through a client: what they try to read, write, reach, use up and outlive.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod harness;
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use harness::repository::Repository;
+use harness::stdio::Client;
+use harness::{Home, fresh_secret, stop};
+use serde_json::{Value, json};
+
+/// A policy under which these commands run, and `hidden/**` and `.env` cannot be seen.
+fn policy(commands: &str) -> String {
+    format!(
+        r#"
+version: 1
+write_mode: on
+defaults: {{read: allow}}
+callers: {{"local:*": {{roles: [developer]}}}}
+systems:
+  policy: {{mode: read_only}}
+  workspace:
+    mode: approval_required_write
+    commands: {{{commands}}}
+repositories: {{"/tmp/**": {{write: true, paths: {{deny: [".env", "hidden/**"]}}}}}}
+rules: [{{id: runs, allow: {{tools: [workspace_run_tests]}}, approvals: 0}}]
+limits: {{per_caller: {{rate: 1000/s, burst: 1000}}}}
+"#
+    )
+}
+
+/// A gateway in a process of its own, on a repository, with commands that are declared.
+struct Stand {
+    home: Home,
+    repository: Repository,
+    client: Client,
+}
+
+impl Stand {
+    /// `script` is python, and the command `test` with these settings.
+    fn python(script: &str, settings: &str) -> Self {
+        Self::with(&[("script.py", script)], &format!("test: {{argv: [/usr/bin/python3, script.py], {settings}}}"))
+    }
+
+    fn with(files: &[(&str, &str)], commands: &str) -> Self {
+        let repository = Repository::with(files);
+        let home = Home::with_policy(&policy(commands));
+        let client = Client::legacy(&home, &["--in-process", "--workspace", repository.arg()]);
+        Self { home, repository, client }
+    }
+
+    fn run(&mut self) -> Value {
+        self.client.answer("workspace_run_tests", json!({}))["result"].clone()
+    }
+
+    fn gateway(&self) -> u32 {
+        self.client.child.id()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.repository.path().join(name)
+    }
+}
+
+fn output(result: &Value) -> &str {
+    result["output"].as_str().unwrap()
+}
+
+/// Every process whose command line has this mark.
+fn with_mark(mark: &str) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    processes.filter(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))).collect()
+}
+
+/// Waits until this holds; the tests' only clock, to fail rather than to hang.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A python program that tries each expression and says which of them went through.
+fn attempts(list: &[&str]) -> String {
+    let mut script = String::from(
+        "import os, sys, socket, ctypes, subprocess, shutil\nwent = []\ndef attempt(name, what):\n    try:\n        got = what()\n        went.append(name)\n        print('WENT', name, repr(got)[:200])\n    except Exception as error:\n        print('held', name, error)\n",
+    );
+    for expression in list {
+        script += &format!("attempt({expression:?}, lambda: {expression})\n");
+    }
+    script + "print('attempts', " + &list.len().to_string() + ")\nsys.exit(len(went))\n"
+}
+
+/// Runs the attempts; every one of them must have been held.
+fn all_held(stand: &mut Stand, count: usize) {
+    let result = stand.run();
+    let said = output(&result);
+    assert!(said.contains(&format!("attempts {count}")), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("held ")).count(), count, "{said}");
+    assert_eq!((result["ended"].as_str(), result["exit_code"].as_i64()), (Some("exited"), Some(0)), "{said}");
+}
+
+#[test]
+fn a_command_runs_with_a_cleared_environment_and_its_end_is_told() {
+    let script = "import os, sys\nprint(sorted(os.environ))\nprint(os.environ['GREETING'], os.getcwd())\nopen(os.environ['TMPDIR'] + '/x', 'w').write('y')\nprint(os.listdir(os.environ['HOME']))\nprint('on the other', file=sys.stderr)\nopen('out/made', 'w').write('z')\nsys.exit(7)\n";
+    let mut stand = Stand::python(script, "env: {GREETING: hello}, writable: [out]");
+    let result = stand.run();
+    let said = output(&result);
+    assert_eq!(result["exit_code"], 7, "{result}");
+    assert!(said.contains(&format!("hello {}", stand.repository.arg())), "{said}");
+    assert!(said.contains("['x']") && said.contains("on the other"), "{said}");
+    for name in ["OPSGATE_HOME", "CARGO"] {
+        assert!(!said.contains(name), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(stand.path("out/made")).unwrap(), "z");
+}
+
+#[test]
+fn an_unknown_command_is_answered_with_the_declared_ones() {
+    let mut stand = Stand::with(&[("a", "b")], "test: {argv: [/bin/true]}, lint: {argv: [/bin/true]}, add: {argv: [x, \"{dependency}\"]}");
+    let reply = stand.client.call("workspace_run_tests", json!({ "command": "nope" }));
+    let said = reply["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(said.contains("`lint`, `test`") && !said.contains("`add`"), "{said}");
+    assert_eq!(stand.client.answer("workspace_run_tests", json!({ "command": "lint" }))["result"]["exit_code"], 0);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_told() {
+    let mut stand = Stand::with(&[("a", "b")], "test: {argv: [no-such-program]}");
+    let reply = stand.client.call("workspace_run_tests", json!({}));
+    assert!(reply["result"]["content"][0]["text"].as_str().unwrap().contains("could not be started"), "{reply}");
+}
+
+#[test]
+fn private_things_cannot_be_read() {
+    let secret = fresh_secret();
+    let mut stand = Stand::with(
+        &[("script.py", ""), ("hidden/deep/file", "x"), (".env", "A=1"), ("sub/seen", "x")],
+        "test: {argv: [/usr/bin/python3, script.py]}",
+    );
+    let users = stand.home.path().parent().unwrap().to_owned();
+    std::fs::create_dir_all(users.join(".ssh")).unwrap();
+    std::fs::write(users.join(".ssh/id"), &secret).unwrap();
+    for path in [".env", "hidden/deep/file", ".git/config"] {
+        std::fs::write(stand.path(path), &secret).unwrap();
+    }
+    std::fs::create_dir_all(stand.path("sub/.git")).unwrap();
+    std::fs::write(stand.path("sub/.git/config"), &secret).unwrap();
+    std::os::unix::fs::symlink(users.join(".ssh/id"), stand.path("link")).unwrap();
+    std::os::unix::fs::symlink(".env", stand.path("env")).unwrap();
+    let (home, gateway) = (stand.home.path(), stand.gateway());
+    let list: Vec<String> = [
+        users.join(".ssh/id").display().to_string(),
+        home.join("policy.yaml").display().to_string(),
+        home.join("audit/00000001.jsonl").display().to_string(),
+        ".env".into(),
+        "env".into(),
+        "link".into(),
+        "hidden/deep/file".into(),
+        ".git/config".into(),
+        ".git/HEAD".into(),
+        "sub/.git/config".into(),
+        "/etc/shadow".into(),
+        "/root/.bashrc".into(),
+        format!("/proc/{gateway}/environ"),
+        format!("/proc/{gateway}/maps"),
+        format!("/proc/{gateway}/root/etc/shadow"),
+        format!("/proc/{gateway}/cwd/.env"),
+        format!("/proc/{gateway}/fd/0"),
+        format!("/proc/{gateway}/mem"),
+    ]
+    .iter()
+    .map(|path| format!("open({path:?}, 'rb').read(10)"))
+    .chain([
+        "os.listdir('/root')".into(),
+        format!("os.listdir({:?})", home.display().to_string()),
+        format!("os.readlink('/proc/{gateway}/fd/0')"),
+        format!("os.readlink('/proc/{gateway}/cwd')"),
+    ])
+    .collect();
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    std::fs::write(stand.path("script.py"), attempts(&list) + "assert open('sub/seen').read() == 'x'\n").unwrap();
+    let count = list.len();
+    all_held(&mut stand, count);
+}
+
+#[test]
+fn nothing_is_written_outside_of_what_is_declared() {
+    let list = [
+        "open('x', 'w')",
+        "open('script.py', 'a')",
+        "os.truncate('script.py', 0)",
+        "os.unlink('script.py')",
+        "os.mkdir('folder')",
+        "os.rename('out', 'elsewhere')",
+        "open('.git/hooks/pre-commit', 'w')",
+        "open('.git/config', 'a')",
+        "open('../x', 'w')",
+        "open('/tmp/x-of-a-test', 'w')",
+        "open('/usr/local/bin/x-of-a-test', 'w')",
+        "(os.symlink('../x', 'out/link'), open('out/link', 'w'))",
+        "os.link('script.py', 'out/linked') or open('out/linked', 'a')",
+        "os.rename('script.py', 'out/moved')",
+        "os.mkfifo('fifo')",
+        "os.mknod('out/null', 0o020666, 0x103)",
+        "os.chmod('out', 0o6755)",
+        "os.open('out/setuid', os.O_CREAT | os.O_WRONLY, 0o4755)",
+        "os.setxattr('out', 'user.x', b'y')",
+        "open('/proc/sys/kernel/core_pattern', 'w')",
+        "os.chroot('/')",
+        "ctypes.CDLL(None, use_errno=True).unshare(0x10000000) and (_ for _ in ()).throw(OSError())",
+    ];
+    // What may be done comes first, so that the attempts fail for the right reason.
+    let may = "open('out/a', 'w').write('b')\nos.rename('out/a', 'out/c')\nos.mkdir('out/d')\nos.rename('out/c', 'out/d/c')\n";
+    let may = format!("import os\n{may}open('single.txt', 'w').write('s')\nopen('/dev/null', 'w').write('x')\n");
+    let mut stand = Stand::python(&(may + &attempts(&list)), "writable: [out, single.txt]");
+    std::fs::create_dir(stand.path("out")).unwrap();
+    all_held(&mut stand, list.len());
+    assert_eq!(std::fs::read_to_string(stand.path("out/d/c")).unwrap(), "b");
+    assert_eq!(std::fs::read_to_string(stand.path("single.txt")).unwrap(), "s");
+    assert!(!stand.path(".git/hooks/pre-commit").exists());
+    assert_eq!(std::fs::metadata(stand.path("out")).unwrap().permissions().mode() & 0o6000, 0);
+}
+
+#[test]
+fn there_is_no_way_out_over_a_socket() {
+    let (tcp, udp) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let _unix = UnixListener::bind(&socket).unwrap();
+    let _datagrams = UnixDatagram::bind(folder.path().join("d")).unwrap();
+    let (tcp, udp, unix) = (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port(), socket.display().to_string());
+    let list = [
+        format!("socket.create_connection(('127.0.0.1', {tcp}))"),
+        format!("socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {udp}))"),
+        format!("socket.socket(socket.AF_UNIX).connect({unix:?})"),
+        "socket.socket(socket.AF_UNIX)".to_owned(),
+        "socket.socket(socket.AF_INET6)".to_owned(),
+        "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)".to_owned(),
+        "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)".to_owned(),
+        "socket.create_server(('127.0.0.1', 0))".to_owned(),
+    ];
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    let mut stand = Stand::python(&(attempts(&list) + "socket.socketpair()\n"), "network: off");
+    all_held(&mut stand, list.len());
+}
+
+#[test]
+fn with_a_network_there_is_tcp_and_still_no_unix_socket() {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = tcp.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let _unix = UnixListener::bind(&socket).unwrap();
+    let list = [
+        format!("socket.socket(socket.AF_UNIX).connect({:?})", socket.display().to_string()),
+        "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)".to_owned(),
+    ];
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    let script = format!("import socket\nprint(socket.create_connection(('127.0.0.1', {port})))\n{}", attempts(&list));
+    let mut stand = Stand::python(&script, "network: on");
+    all_held(&mut stand, list.len());
+}
+
+#[test]
+fn other_processes_are_out_of_reach() {
+    let mut stand = Stand::with(&[("script.py", "")], "test: {argv: [/usr/bin/python3, script.py]}");
+    let (gateway, test) = (stand.gateway(), std::process::id());
+    let ptrace = |pid: u32| format!("ctypes.CDLL(None, use_errno=True).ptrace(16, {pid}, 0, 0) and (_ for _ in ()).throw(OSError())");
+    let list = [
+        format!("os.kill({gateway}, 0)"),
+        format!("os.kill({gateway}, 9)"),
+        "os.kill(os.getppid(), 9)".to_owned(),
+        format!("os.kill({test}, 9)"),
+        ptrace(gateway),
+        "ctypes.CDLL(None, use_errno=True).prlimit(os.getppid(), 0, ctypes.byref((ctypes.c_ulong * 2)(1, 1)), None) and (_ for _ in ()).throw(OSError())".to_owned(),
+        format!("os.sched_setaffinity({gateway}, {{0}})"),
+        format!("os.setpriority(os.PRIO_PROCESS, {gateway}, 10)"),
+    ];
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    std::fs::write(stand.path("script.py"), attempts(&list)).unwrap();
+    all_held(&mut stand, list.len());
+    assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
+}
+
+/// Children that leave the group, the session, the parent and the terminal, and say so before the leader goes on.
+fn daemons(mark: &str) -> String {
+    format!(
+        "import os, subprocess, sys, time, signal\nr, w = os.pipe()\nfor n in range(3):\n    if os.fork() == 0:\n        os.setsid()\n        signal.signal(signal.SIGHUP, signal.SIG_IGN)\n        signal.signal(signal.SIGTERM, signal.SIG_IGN)\n        if os.fork() == 0:\n            os.setpgid(0, 0)\n            os.write(w, b'.')\n            os.execv('/usr/bin/python3', ['python3', '-c', 'import time; time.sleep(600)', {mark:?}])\n        os._exit(0)\nsubprocess.Popen(['/usr/bin/nohup', '/usr/bin/python3', '-c', 'import time; time.sleep(600)', {mark:?}], start_new_session=True)\ngot = b''\nwhile len(got) < 3:\n    got += os.read(r, 3)\nopen('out/started', 'w').write('x')\n"
+    )
+}
+
+fn fresh_mark() -> String {
+    format!("mark-{}", &fresh_secret()[4..])
+}
+
+#[test]
+fn nothing_outlives_the_command() {
+    let mark = fresh_mark();
+    let mut stand = Stand::python(&daemons(&mark), "writable: [out]");
+    assert_eq!(stand.run()["exit_code"], 0);
+    assert!(stand.path("out/started").exists());
+    assert_eq!(with_mark(&mark), Vec::<u32>::new());
+}
+
+#[test]
+fn a_cancelled_call_leaves_nothing() {
+    let mark = fresh_mark();
+    let mut stand = Stand::python(&(daemons(&mark) + "time.sleep(600)\n"), "writable: [out]");
+    let started = stand.path("out/started");
+    let id = stand.client.ask("tools/call", json!({ "name": "workspace_run_tests", "arguments": {} }));
+    until("the command started", || started.exists());
+    assert!(with_mark(&mark).len() >= 3);
+    stand.client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } }).to_string());
+    until("all are gone", || with_mark(&mark).is_empty());
+    assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
+}
+
+#[test]
+fn killing_the_gateway_ends_the_command() {
+    let mark = fresh_mark();
+    let mut stand = Stand::python(&(daemons(&mark) + "time.sleep(600)\n"), "writable: [out]");
+    let started = stand.path("out/started");
+    stand.client.ask("tools/call", json!({ "name": "workspace_run_tests", "arguments": {} }));
+    until("the command started", || started.exists());
+    assert!(with_mark(&mark).len() >= 3);
+    stop(stand.gateway(), "-KILL");
+    until("all are gone", || with_mark(&mark).is_empty());
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_stopped_and_its_output_kept() {
+    let mark = fresh_mark();
+    let mut stand = Stand::python(&(daemons(&mark) + "print('so far', flush=True)\ntime.sleep(600)\n"), "writable: [out], timeout: 2s");
+    let result = stand.run();
+    assert_eq!(result["ended"], "timed_out", "{result}");
+    assert!(output(&result).contains("so far"));
+    assert!(result.get("exit_code").is_none());
+    assert_eq!(with_mark(&mark), Vec::<u32>::new());
+}
+
+#[test]
+fn a_fork_bomb_is_stopped() {
+    let mark = fresh_mark();
+    let script = format!(
+        "import os, sys, time\nmark = {mark:?}\nmade = 0\nwhile made < 2000:\n    try:\n        if os.fork() == 0:\n            time.sleep(600)\n        made += 1\n    except OSError:\n        time.sleep(0.05)\ntime.sleep(600)\n"
+    );
+    let mut stand = Stand::with(&[("script.py", &script)], &format!("test: {{argv: [/usr/bin/python3, script.py, {mark}], timeout: 60s}}"));
+    assert_eq!(stand.run()["ended"], "too_many_processes");
+    assert_eq!(with_mark(&mark), Vec::<u32>::new());
+}
+
+#[test]
+fn a_command_that_takes_too_much_memory_is_stopped() {
+    // Each holds less than it may alone.
+    let script = "import os, time\nfor n in range(6):\n    if os.fork() == 0:\n        held = bytearray(40 << 20)\n        for at in range(0, len(held), 4096):\n            held[at] = 1\n        time.sleep(600)\ntime.sleep(600)\n";
+    let mut stand = Stand::python(script, "memory: 128MiB, timeout: 60s");
+    assert_eq!(stand.run()["ended"], "too_much_memory");
+    let mut stand = Stand::python("try:\n    held = bytearray(1 << 30)\nexcept MemoryError:\n    print('no memory')\n", "memory: 128MiB");
+    assert!(output(&stand.run()).contains("no memory"));
+}
+
+#[test]
+fn a_flood_of_output_is_bounded() {
+    let script = "import sys\nprint('the first line')\nline = 'x' * 99 + '\\n'\nfor n in range(10_000):\n    sys.stdout.write(line * 100)\nprint('the last line')\n";
+    let mut stand = Stand::python(script, "timeout: 60s");
+    let result = stand.run();
+    assert_eq!(result["ended"], "exited");
+    assert!(output(&result).ends_with("the last line\n") && output(&result).len() < 400 << 10);
+}
+
+#[test]
+fn output_is_said_as_it_comes_and_without_secrets() {
+    let secret = fresh_secret();
+    let script = format!(
+        "import os, sys, time\nprint('the beginning')\nprint('token: {secret}')\nfor n in range(5):\n    print('\\x1b[32mgreen', n, '\\x1b[0m')\nsys.stdout.flush()\nos.open('out/fifo', os.O_RDONLY)\nprint('the end {secret}')\n"
+    );
+    let mut stand = Stand::python(&script, "writable: [out]");
+    std::fs::create_dir(stand.path("out")).unwrap();
+    let fifo = stand.path("out/fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let id = stand.client.ask("tools/call", json!({ "name": "workspace_run_tests", "arguments": {}, "_meta": { "progressToken": "t" } }));
+    let mut said = String::new();
+    // The command waits for this end of the fifo: what is said before was said while it ran.
+    while !said.contains("green 2") {
+        let message = stand.client.receive();
+        assert_eq!(message["method"], "notifications/progress", "{message}");
+        said += message["params"]["message"].as_str().unwrap();
+        said += "\n";
+    }
+    drop(std::fs::OpenOptions::new().write(true).open(&fifo).unwrap());
+    let reply = loop {
+        let message = stand.client.receive();
+        if message["id"] == id {
+            break message;
+        }
+        said += message["params"]["message"].as_str().unwrap();
+    };
+    assert!(said.contains("the beginning\n") && said.contains("[REDACTED:"), "{said}");
+    let result = reply["result"]["structuredContent"]["result"].to_string();
+    assert!(result.contains("the end [REDACTED:"), "{result}");
+    assert!(!said.contains(&secret) && !reply.to_string().contains(&secret) && !said.contains('\u{1b}'));
+    assert!(!stand.home.entries_so_far().iter().any(|entry| entry.to_string().contains(&secret)));
+}
+
+#[test]
+fn what_was_open_in_the_gateway_is_not_open_in_the_command() {
+    let script = "import os\nfor fd in range(3, 64):\n    try:\n        os.fstat(fd)\n        print('open', fd, os.readlink(f'/proc/self/fd/{fd}'))\n    except OSError:\n        pass\n";
+    let repository = Repository::with(&[("script.py", script)]);
+    let home = Home::with_policy(&policy("test: {argv: [/usr/bin/python3, script.py]}"));
+    // A shell leaves a file open in what it starts.
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.arg("-c").arg(r#"exec 9</etc/hostname; exec "$@""#).arg("sh").arg(env!("CARGO_BIN_EXE_opsgate"));
+    shell.args(["call", "workspace_run_tests", "--in-process", "--workspace", repository.arg()]).env("OPSGATE_HOME", home.path());
+    let answer = harness::text(&shell.output().unwrap().stdout);
+    assert!(answer.contains("\"exited\"") && !answer.contains("open 9"), "{answer}");
+}
+
+#[test]
+fn another_user_is_held_alike() {
+    if is_not_root() {
+        return; // then every other test here is this one
+    }
+    let list = ["open('.git/config').read()", "open('/etc/shadow').read()", "open('x', 'w')", "socket.socket()", "os.setuid(0)"];
+    let repository = Repository::with(&[
+        ("script.py", &attempts(&list)),
+        ("bomb.py", "import os, time\nfor n in range(3000):\n    if os.fork() == 0:\n        time.sleep(600)\n"),
+    ]);
+    let home = Home::with_policy(&policy("test: {argv: [/usr/bin/python3, script.py]}, bomb: {argv: [/usr/bin/python3, bomb.py]}"));
+    for path in [home.path().parent().unwrap(), repository.path()] {
+        assert!(std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(path).status().unwrap().success());
+    }
+    // Where the build is, that user may not be able to go.
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let opsgate = place.path().join("opsgate");
+    std::fs::copy(env!("CARGO_BIN_EXE_opsgate"), &opsgate).unwrap();
+    let call = |command: &str| {
+        let mut run = std::process::Command::new("setpriv");
+        run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&opsgate).args(["call", "workspace_run_tests", "--args"]);
+        run.arg(json!({ "command": command }).to_string()).args(["--in-process", "--workspace", repository.arg()]);
+        run.env("OPSGATE_HOME", home.path()).env("HOME", home.path());
+        let output = run.output().unwrap();
+        harness::text(&output.stdout) + &harness::text(&output.stderr)
+    };
+    let answer = call("test");
+    assert!(answer.contains("attempts 5") && answer.matches("held ").count() == 5, "{answer}");
+    assert!(call("bomb").contains("too_many_processes"));
+}
+
+fn is_not_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) != 0)
+}
