@@ -413,9 +413,9 @@ fn what_the_tests_said_is_counted() {
     let result = stand.run();
     assert_eq!([&result["passed"], &result["failed"], &result["skipped"]], [2, 3, 2], "{result}");
     assert_eq!(result["failures"][0]["name"], "test_a test_fails");
-    let result = stand.client.answer("workspace_run_tests", json!({ "command": "stale" }))["result"].clone();
+    let result = stand.done("workspace_run_tests", json!({ "command": "stale" }));
     assert!(result.get("passed").is_none(), "a report of an earlier run was taken for this one's: {result}");
-    let result = stand.client.answer("workspace_run_tests", json!({ "command": "say" }))["result"].clone();
+    let result = stand.done("workspace_run_tests", json!({ "command": "say" }));
     assert_eq!([&result["passed"], &result["failed"], &result["skipped"]], [3, 4, 1], "{result}");
 }
 
