@@ -48,6 +48,7 @@ fn decide(count: usize, rule: fn(usize) -> String) -> f64 {
         scopes: &scopes,
         trigger: Trigger::Client,
         write_mode_env_off: false,
+        same_user: false,
         now: jiff::Timestamp::UNIX_EPOCH,
     };
     let start = Instant::now();

@@ -3,17 +3,44 @@
 use std::sync::Arc;
 
 use opsgate_tools::erased::{Tool, read};
+use opsgate_tools::mode::Mode;
 use opsgate_tools::registry::{DuplicateTool, Registry};
 use opsgate_tools::tool::{Class, ReadTool, Spec};
-use opsgate_tools::workspace;
+use opsgate_tools::{github, workspace};
 
-use crate::home::Settings;
+use crate::home::{GithubSettings, Settings};
 use crate::policy::{Catalogue, Explain, Policy, Whoami};
 
 /// The tools that reach other systems, as this policy and this machine let them.
-fn systems(policy: &Policy) -> Vec<Arc<dyn Tool>> {
+fn systems(policy: &Policy, settings: &Settings) -> Vec<Arc<dyn Tool>> {
     let (commands, author) = policy.workspace();
-    workspace::tools(&workspace::Settings { commands, author, entry: std::env::current_exe().ok() })
+    let mut tools = workspace::tools(&workspace::Settings { commands, author, entry: std::env::current_exe().ok() });
+    tools.extend(github::tools(&github_settings(policy, settings)));
+    tools
+}
+
+/// What the policy's mode and the environment open together.
+fn github_settings(policy: &Policy, settings: &Settings) -> github::Settings {
+    let GithubSettings { real_calls, api, .. } = &settings.github;
+    let mode = policy.mode("github");
+    // A mode that needs no credential gets none.
+    let token = settings.github.token().filter(|_| mode.is_some_and(Mode::is_real));
+    github::Settings::new(mode, github::Environment { real_calls: *real_calls, api: api.clone(), token })
+}
+
+/// What whoever starts the gateway should know: a real system that a key is missing for, and credentials that nothing needs.
+#[must_use]
+pub fn notices(policy: &Policy, settings: &Settings) -> Vec<String> {
+    let mut notices = Vec::new();
+    let real = policy.mode("github").is_some_and(Mode::is_real);
+    if let (true, github::Access::Closed { why }) = (real, github_settings(policy, settings).access) {
+        notices.push(why);
+    }
+    if let (false, Some(name)) = (real, settings.github.credential()) {
+        let mode = policy.mode("github").map_or_else(|| "is not listed in the policy".to_owned(), |mode| format!("is in mode `{mode}`"));
+        notices.push(format!("{name} is set, but github {mode} and needs no credential; unset it"));
+    }
+    notices
 }
 
 /// All tools under this policy.
@@ -21,9 +48,10 @@ fn systems(policy: &Policy) -> Vec<Arc<dyn Tool>> {
 /// # Errors
 /// Where two tools share a name.
 pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, DuplicateTool> {
-    let others = Registry::new(systems(policy))?;
-    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off))];
-    Registry::new(systems(policy).into_iter().chain(own))
+    let systems = systems(policy, settings);
+    let others = Registry::new(systems.clone())?;
+    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off, |_| true))];
+    Registry::new(systems.into_iter().chain(own))
 }
 
 /// The names a policy may use.
@@ -31,9 +59,22 @@ pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, D
 /// # Errors
 /// Where two tools share a name.
 pub fn catalogue() -> Result<Catalogue, DuplicateTool> {
-    let others = specs(&Registry::new(workspace::every_tool())?);
+    let others = specs(&Registry::new(every_system())?);
     let own = [Whoami::CARD, Explain::CARD].map(|card| (card.name, card.system, Class::Read));
     Ok(Catalogue::of(others.iter().map(|spec| (spec.card.name, spec.card.system, spec.class)).chain(own)))
+}
+
+/// Every tool that a policy and a machine could let this build have, by name: for its page and the tests.
+///
+/// # Errors
+/// Where two tools share a name.
+pub fn every_spec(policy: &Arc<Policy>) -> Result<Vec<Spec>, DuplicateTool> {
+    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), Registry::default(), true, |_| true))];
+    Ok(specs(&Registry::new(every_system().chain(own))?))
+}
+
+fn every_system() -> impl Iterator<Item = Arc<dyn Tool>> {
+    workspace::every_tool().into_iter().chain(github::every_tool())
 }
 
 /// The constants and schemas of every tool, by name.

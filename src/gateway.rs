@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::home::{Home, HomeError, HomeLock, Settings};
 use crate::identity::Caller;
 use crate::limit::{Flood, Rates};
-use crate::observe::{Metrics, log};
+use crate::observe::{Metrics, Stages, log};
 use crate::policy::{Catalogue, Policy, PolicyErrors};
 use crate::scrub::Scrubber;
 
@@ -34,6 +34,7 @@ pub struct Gateway {
     pub(crate) rates: Rates,
     pub(crate) flood: Flood,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stages: Stages,
     pub(crate) digest_key: Hmac<Sha256>,
     pub(crate) running: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -109,9 +110,10 @@ impl Gateway {
             policy,
             registry,
             log,
-            scrubber: Arc::new(Scrubber::new(home.own_secrets())),
+            scrubber: Arc::new(Scrubber::new(home.own_secrets().into_iter().chain(settings.github.token().and_then(Result::ok)).collect())),
             flood: Flood::default(),
             metrics: Arc::new(Metrics::new()?),
+            stages: Stages::default(),
             digest_key: mac,
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -121,7 +123,7 @@ impl Gateway {
             home,
             _lock: lock,
         };
-        gateway.report(&opened);
+        gateway.report(&opened, settings);
         Ok(Arc::new(gateway))
     }
 
@@ -131,10 +133,23 @@ impl Gateway {
         &self.policy
     }
 
+    /// What each stage of the path costs, where that is measured.
+    #[must_use]
+    pub fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
     /// Whether a caller sees a tool at all: some argument could make it permissible, and the environment does not forbid it.
     #[must_use]
     pub fn shows(&self, caller: &Caller, spec: &Spec, write_mode_off: bool) -> bool {
-        (spec.class == Class::Read || !(self.write_mode_off || write_mode_off)) && self.policy.could_permit(caller.id(), spec)
+        (spec.class == Class::Read || !(self.write_mode_off || write_mode_off))
+            && self.policy.could_permit(caller.id(), self.is_same_user(caller), spec)
+    }
+
+    /// Whether the gateway runs as this caller's own user, as far as the facts tell.
+    #[must_use]
+    pub fn is_same_user(&self, _caller: &Caller) -> bool {
+        true
     }
 
     /// The file that `OPSGATE_POLICY` named when this gateway started.
@@ -191,7 +206,7 @@ impl Gateway {
         }
     }
 
-    fn report(&self, opened: &Opened) {
+    fn report(&self, opened: &Opened, settings: &Settings) {
         let loaded = serde_json::json!({ "hash": self.policy.hash(), "write_mode_off_by_environment": self.write_mode_off });
         if let Ok(data) = CanonicalJson::of(&loaded)
             && let Err(error) = self.log.event(EventKind::PolicyLoaded, None, data)
@@ -202,6 +217,11 @@ impl Gateway {
         }
         for warning in self.policy.warnings() {
             log::warn(log::Component::Policy, "the policy has a warning").with("warning", &self.scrubber.text(&warning.to_string()).0).emit();
+        }
+        for notice in crate::catalogue::notices(&self.policy, settings) {
+            log::warn(log::Component::Gateway, "the environment and the policy do not fit together")
+                .with("notice", &self.scrubber.text(&notice).0)
+                .emit();
         }
         if opened.recovered {
             log::warn(log::Component::Audit, "the log was recovered: the run before did not close it")

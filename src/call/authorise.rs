@@ -19,6 +19,7 @@ impl Gateway {
             scopes: &prepared.scopes,
             trigger: mark.trigger,
             write_mode_env_off: mark.write_mode_off,
+            same_user: mark.same_user,
             now,
         };
         match mark.policy.decide(&facts) {

@@ -27,6 +27,7 @@ use futures::FutureExt;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
+use crate::observe::Stage::{Admit, Approve, Authorise, Execute, Intend, Prepare, Record, Scrub};
 
 pub use reply::{Body, Reply, ReplyReceipt};
 pub use stage::{Call, RawCall, Refused};
@@ -61,14 +62,15 @@ impl Gateway {
     }
 
     async fn path(&self, call: Call<stage::Identified>) -> Result<Reply, Box<Refused>> {
-        let call = self.admit(call).await?; //      rates, then a place among the running
-        let call = self.prepare(call).await?; //    arguments parsed and resolved, once
-        let call = self.authorise(call)?; //        policy: pure, deny wins
-        let call = self.approve(call)?; //          people, where the policy asks for them
-        let call = self.intend(call).await?; //     into the chain: only this makes a receipt
-        let call = self.execute(call).await; //     the tool takes the receipt by value
-        let call = self.scrub(call); //             only clean text goes on
-        let call = self.record(call).await?; //     the outcome, durable
-        Ok(call.reply()) //                         a reply has no other source
+        let cpu = &self.stages;
+        let call = cpu.of(Admit, self.admit(call)).await?; //                  rates, then a place among the running
+        let call = cpu.of(Prepare, self.prepare(call)).await?; //              arguments parsed and resolved, once
+        let call = cpu.of(Authorise, async { self.authorise(call) }).await?; //  policy: pure, deny wins
+        let call = cpu.of(Approve, async { self.approve(call) }).await?; //      people, where the policy asks for them
+        let call = cpu.of(Intend, self.intend(call)).await?; //                into the chain: only this makes a receipt
+        let call = cpu.of(Execute, self.execute(call)).await; //               the tool takes the receipt by value
+        let call = cpu.of(Scrub, async { self.scrub(call) }).await; //           only clean text goes on
+        let call = cpu.of(Record, self.record(call)).await?; //                the outcome, durable
+        Ok(call.reply()) //                                                    a reply has no other source
     }
 }

@@ -80,6 +80,7 @@ impl Gateway {
             scopes: about.scopes.as_ref()?,
             trigger: mark.trigger,
             write_mode_env_off: mark.write_mode_off,
+            same_user: mark.same_user,
             now: jiff::Timestamp::now(),
         };
         match mark.policy.decide(&facts) {

@@ -60,6 +60,7 @@ pub(super) struct Mark {
     pub(super) profile: Option<Arc<Profile>>,
     pub(super) trigger: Trigger,
     pub(super) write_mode_off: bool,
+    pub(super) same_user: bool,
     /// The one policy this call is judged under, from its first stage to its last.
     pub(super) policy: Arc<Policy>,
     pub(super) started: Instant,
@@ -209,8 +210,9 @@ impl Call<Identified> {
         Self {
             mark: Mark {
                 re,
-                caller: raw.caller,
                 profile,
+                same_user: gateway.is_same_user(&raw.caller),
+                caller: raw.caller,
                 trigger: raw.trigger,
                 write_mode_off: raw.write_mode_off || gateway.write_mode_off,
                 policy,

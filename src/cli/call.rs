@@ -1,7 +1,9 @@
 //! `opsgate call`
 
-use rmcp::ServiceExt;
-use rmcp::model::{CallToolRequestParams, CallToolResult};
+use rmcp::handler::client::ClientHandler;
+use rmcp::model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam};
+use rmcp::service::NotificationContext;
+use rmcp::{RoleClient, ServiceExt};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, WorkspaceArg, exit, out};
@@ -55,12 +57,23 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
     show(&result?, args.json)
 }
 
+/// A client that shows how far the call is.
+struct Watching;
+
+impl ClientHandler for Watching {
+    async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        if let Some(line) = progress.message {
+            out::progress(&line);
+        }
+    }
+}
+
 async fn ask<S>(stream: S, params: CallToolRequestParams) -> Result<Result<CallToolResult, Value>, Failure>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
 {
     let lost = |error: &dyn std::fmt::Display| Failure::new(exit::FINDING, format!("the gateway was lost: {error}"));
-    let client = ().serve(stream).await.map_err(|error| lost(&error))?;
+    let client = Watching.serve(stream).await.map_err(|error| lost(&error))?;
     let answer = client.call_tool(params).await;
     let _ = client.cancel().await;
     match answer {

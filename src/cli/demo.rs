@@ -2,6 +2,7 @@
 
 mod planted;
 mod steps;
+mod writes;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -43,7 +44,8 @@ type Client = RunningService<RoleClient, ()>;
 
 pub(super) async fn run(args: Args) -> Result<u8, Failure> {
     let start = Instant::now();
-    let mut tour = Tour::begin().await?;
+    let (listener, port) = writes::listener()?;
+    let mut tour = Tour::begin(None).await?;
     let mut steps = Vec::new();
     let mut show = |step: Step| {
         if !args.json {
@@ -62,6 +64,15 @@ pub(super) async fn run(args: Args) -> Result<u8, Failure> {
     tour.stop().await?;
     show(steps::verifies_the_chain(&tour.folder)?);
     show(steps::finds_tampering(&tour.folder)?);
+    // A second gateway, with a home, a policy and a clone of its own: the first one's shipped policy writes nothing.
+    let mut scratch = Tour::begin(Some(port)).await?;
+    let client = scratch.client(&scratch.folder.clone_path()).await?;
+    show(writes::commits_in_a_scratch_clone(&client, &scratch.folder).await?);
+    show(writes::refuses_the_network_to_a_command(&client, &listener).await?);
+    show(writes::opens_an_issue_at_a_mock_github(&client).await?);
+    let _ = client.cancel().await;
+    scratch.stop().await?;
+    show(steps::verifies_the_chain(&scratch.folder)?);
     let held = steps.iter().all(|step| step.held);
     if args.json {
         out::json(&serde_json::json!({ "held": held, "steps": steps }));
@@ -73,9 +84,13 @@ pub(super) async fn run(args: Args) -> Result<u8, Failure> {
 }
 
 impl Tour {
-    async fn begin() -> Result<Self, Failure> {
+    /// Under the shipped policy; or, with a port that nobody may reach, under the one that writes.
+    async fn begin(writing: Option<u16>) -> Result<Self, Failure> {
         let exe = std::env::current_exe().map_err(failed)?;
         let folder = planted::Folder::make().map_err(failed)?;
+        if let Some(port) = writing {
+            folder.place_policy(&writes::policy(&folder, port)).map_err(failed)?;
+        }
         let log = std::fs::File::create(folder.path().join("gateway.log")).map_err(failed)?;
         let mut gateway = clean_command(&exe, &folder)
             .args(["serve", "--socket-only", "--announce"])

@@ -28,6 +28,12 @@ pub(super) fn complain(text: impl AsRef<str>) {
     let _ = writeln!(anstream::stderr().lock(), "{} {text}", "error:".red().bold());
 }
 
+/// A line of progress, on standard error: the answer alone goes to standard output.
+pub(super) fn progress(line: &str) {
+    use owo_colors::OwoColorize;
+    let _ = writeln!(anstream::stderr().lock(), "{}", line.dimmed());
+}
+
 /// A value as indented JSON.
 pub(super) fn json(value: &impl serde::Serialize) {
     say(serde_json::to_string_pretty(value).unwrap_or_default());

@@ -119,6 +119,7 @@ async fn explain(
         scopes: &scopes,
         trigger: Trigger::Client,
         write_mode_env_off: settings.write_mode_off,
+        same_user: true,
         now: jiff::Timestamp::now(),
     };
     let explanation = policy.explain(&facts);

@@ -28,7 +28,7 @@ pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
     let policy = Arc::new(load_policy(settings, &catalogue).map_err(|e| bad(&e))?);
     let registry = catalogue::registry(&policy, settings).map_err(|e| bad(&e))?;
     let caller = args.caller.clone().unwrap_or_else(|| Caller::of_this_process().id().to_string());
-    let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, spec)).collect();
+    let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, true, spec)).collect();
     if args.json {
         let tools: Vec<_> = specs
             .iter()

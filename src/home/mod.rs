@@ -1,5 +1,6 @@
 //! The one directory that holds a gateway's state, and the lock that makes it one gateway.
 
+mod github;
 mod settings;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use github::GithubSettings;
 pub use settings::{Settings, SettingsError, VARIABLES};
 
 /// Why a home cannot be used. The text is for the person who starts the gateway.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::github::GithubSettings;
+
 /// What the environment sets, read once through a lookup so that tests need no environment.
 #[derive(Debug, Default)]
 pub struct Settings {
@@ -16,6 +18,8 @@ pub struct Settings {
     pub admin_listen: Option<SocketAddr>,
     /// `WRITE_MODE=off`: wins over the policy.
     pub write_mode_off: bool,
+    /// What it says about GitHub.
+    pub github: GithubSettings,
 }
 
 /// Why the environment cannot be used.
@@ -39,6 +43,22 @@ pub enum SettingsError {
         /// What it may hold.
         expected: &'static str,
     },
+    /// A value that does not fit and is better not repeated.
+    #[error("the environment variable {name} should be {expected}")]
+    Unfit {
+        /// The variable.
+        name: &'static str,
+        /// What it may hold.
+        expected: &'static str,
+    },
+    /// Two variables for one thing.
+    #[error("both {name} and {other} are set; unset one of them")]
+    Twice {
+        /// The one.
+        name: &'static str,
+        /// The other.
+        other: &'static str,
+    },
     /// No place for the state.
     #[error("there is no home folder to keep state in; set OPSGATE_HOME to a folder of your own")]
     NoHome,
@@ -61,7 +81,8 @@ impl Settings {
     /// # Errors
     /// As [`Settings::from_env`].
     pub fn read(vars: impl Iterator<Item = (String, String)>) -> Result<Self, SettingsError> {
-        let vars: std::collections::BTreeMap<String, String> = vars.collect();
+        let mut vars: std::collections::BTreeMap<String, String> = vars.collect();
+        let github = GithubSettings::taken(&mut vars)?;
         for name in vars.keys().filter(|name| name.starts_with("OPSGATE_")) {
             if !VARIABLES.contains(&name.as_str()) {
                 let near = VARIABLES.into_iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
@@ -93,6 +114,7 @@ impl Settings {
             listen: address("OPSGATE_LISTEN")?,
             admin_listen: address("OPSGATE_ADMIN_LISTEN")?,
             write_mode_off,
+            github,
         })
     }
 }

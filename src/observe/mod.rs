@@ -2,5 +2,7 @@
 
 pub mod log;
 mod metrics;
+mod stages;
 
 pub use metrics::{Fate, Metrics};
+pub use stages::{Stage, Stages};

@@ -59,6 +59,8 @@ pub struct Facts<'a> {
     pub trigger: Trigger,
     /// Whether the environment says `WRITE_MODE=off`, which always wins.
     pub write_mode_env_off: bool,
+    /// Whether the gateway runs as the caller's own user, who could then change policy and log.
+    pub same_user: bool,
     /// The time of the call.
     pub now: jiff::Timestamp,
 }
@@ -216,6 +218,8 @@ pub enum DenialCode {
     WriteOff,
     /// The system's mode does not write.
     SystemReadOnly,
+    /// A write to a real system by the gateway's own user.
+    SameUser,
     /// The target of a write is not whitelisted.
     NotWhitelisted,
     /// The environment's hours are over.

@@ -172,7 +172,10 @@ fn needed(denial: &Denial, call: Option<&Call<'_>>) -> Vec<String> {
         if call.facts.write_mode_env_off {
             needed.push("`WRITE_MODE=off` taken out of the gateway's environment".to_owned());
         }
-        if !call.mode.writes() {
+        if call.core.is_closed_to_same_user(call.mode, &call.entry.system, call.facts.same_user) {
+            needed.push("a gateway under its own user (`opsgate setup`), or `same_user_writes: true`".to_owned());
+        }
+        if !call.mode.answers_writes() {
             needed.push(format!("a mode of the system `{}` that writes", call.entry.system));
         }
         if allowing.is_empty() {

@@ -154,10 +154,10 @@ impl Policy {
 
     /// Whether some arguments could make a call of this tool permissible for this caller: what `tools/list` shows.
     ///
-    /// Knows nothing of `WRITE_MODE` in the environment; where that is off, no write tool is to be shown.
+    /// Knows nothing of `WRITE_MODE` in the environment; where that is off, no write tool is to be shown. `same_user` as in [`Facts`].
     #[must_use]
-    pub fn could_permit(&self, caller: &str, spec: &Spec) -> bool {
-        self.core.could_permit(caller, spec)
+    pub fn could_permit(&self, caller: &str, same_user: bool, spec: &Spec) -> bool {
+        self.core.could_permit(caller, same_user, spec)
     }
 
     /// How much anyone may ask.
@@ -250,7 +250,7 @@ impl Policy {
 }
 
 impl Core {
-    fn could_permit(&self, caller: &str, spec: &Spec) -> bool {
+    fn could_permit(&self, caller: &str, same_user: bool, spec: &Spec) -> bool {
         let Some(profile) = self.profile(caller) else { return false };
         let Some((_, entry)) = self.tool(spec.card.name) else { return false };
         let Some(system) = self.systems.get(&entry.system) else { return false };
@@ -273,7 +273,10 @@ impl Core {
         };
         match entry.class {
             Class::Read => self.defaults.read || entry.allows.iter().any(allowing),
-            Class::Write => self.write_mode && system.mode.answers_writes() && entry.allows.iter().any(allowing),
+            Class::Write => {
+                let open = self.write_mode && system.mode.answers_writes() && !self.is_closed_to_same_user(system.mode, &entry.system, same_user);
+                open && entry.allows.iter().any(allowing)
+            }
         }
     }
 }

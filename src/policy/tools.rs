@@ -73,13 +73,17 @@ pub struct Explain {
     policy: Arc<Policy>,
     tools: Registry,
     write_mode_off: bool,
+    same_user: SameUser,
 }
 
+/// Whether the gateway runs as the user of the caller with this id.
+type SameUser = fn(&str) -> bool;
+
 impl Explain {
-    /// Over this policy and these tools.
+    /// Over this policy and these tools; what the environment and the machine say of every call comes beside.
     #[must_use]
-    pub fn new(policy: Arc<Policy>, tools: Registry, write_mode_off: bool) -> Self {
-        Self { policy, tools, write_mode_off }
+    pub fn new(policy: Arc<Policy>, tools: Registry, write_mode_off: bool, same_user: SameUser) -> Self {
+        Self { policy, tools, write_mode_off, same_user }
     }
 }
 
@@ -122,7 +126,11 @@ impl ReadTool for Explain {
 
     async fn resolve(&self, args: ExplainArgs, cx: &CallContext) -> Result<(ExplainTarget, Scopes), ToolError> {
         let unknown = || ToolError::not_found(format!("there is no tool `{}` for you to explain", args.tool));
-        let tool = self.tools.find(&args.tool).filter(|tool| self.policy.could_permit(&cx.caller, tool.spec())).ok_or_else(unknown)?;
+        let tool = self
+            .tools
+            .find(&args.tool)
+            .filter(|tool| self.policy.could_permit(&cx.caller, (self.same_user)(&cx.caller), tool.spec()))
+            .ok_or_else(unknown)?;
         let card = tool.spec().card;
         // Resolved only to learn the scopes: a digest that no receipt carries, so that what is resolved can never run.
         let scopes = match tool.prepare(args.arguments, Digest::new([0; 32]), cx).await {
@@ -145,6 +153,7 @@ impl ReadTool for Explain {
             scopes: &target.scopes,
             trigger: Trigger::Client,
             write_mode_env_off: self.write_mode_off,
+            same_user: (self.same_user)(&target.caller),
             now: jiff::Timestamp::now(),
         };
         let mut explanation = self.policy.explain(&facts);

@@ -1,12 +1,24 @@
 //! What a write needs besides that no rule denies it.
 
+use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::ScopeKind;
 
 use super::call::{Call, Touched};
-use super::compile::{CompiledRule, bit};
+use super::catalogue::is_local;
+use super::compile::{CompiledRule, Core, bit};
 use super::decide::{Verdict, no_rule};
 use super::decision::{Denial, DenialCode, Quorum, Requirement};
 use super::model::Tier;
+
+impl Core {
+    /// Whether a write of this system is refused because the caller could change the gateway. What is on this machine is the caller's
+    /// anyway; in `mock` and `dry_run` nothing is written.
+    // INVARIANT: no write to a real system where the caller is the gateway's user, unless the policy says so (test:
+    // the_gateways_own_user_writes_to_no_real_system).
+    pub(super) fn is_closed_to_same_user(&self, mode: Mode, system: &str, same_user: bool) -> bool {
+        same_user && !self.settings.same_user_writes && mode == Mode::ApprovalRequiredWrite && !is_local(system)
+    }
+}
 
 impl Call<'_> {
     // INVARIANT: a write needs all six: write mode, whitelist, a system that writes, a rule of its own, no denial, its
@@ -19,6 +31,14 @@ impl Call<'_> {
             let because = format!("the system `{}` is in mode `{}`, which does not write", self.entry.system, self.mode);
             let name = format!("systems.{}.mode", self.entry.system);
             return Err(Denial::new(DenialCode::SystemReadOnly, because, "only reading is possible here").by(&name));
+        }
+        if self.core.is_closed_to_same_user(self.mode, &self.entry.system, self.facts.same_user) {
+            return Err(Denial::new(
+                DenialCode::SameUser,
+                "the gateway runs as your own user, who could change policy and log; it writes to no real system for you",
+                "run the gateway under its own user (`opsgate setup`)",
+            )
+            .by("same_user_writes"));
         }
         let allowing = self.allowing();
         if allowing.is_empty() {

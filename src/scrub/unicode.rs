@@ -9,7 +9,8 @@
 /// newline, tab and the return of a line end, bidirectional controls, tag characters, zero-width
 /// and filler characters, stray joiners and variation selectors.
 pub(super) fn strip_hidden(text: &str) -> Option<String> {
-    let first = text.char_indices().find(|(_, c)| is_suspect(*c))?.0;
+    let plain = plain_prefix(text);
+    let first = plain + text.get(plain..)?.char_indices().find(|(_, c)| is_suspect(*c))?.0;
     let mut out = String::with_capacity(text.len());
     out.push_str(text.get(..first)?);
     let mut chars = text.get(first..)?.chars().peekable();
@@ -40,6 +41,14 @@ pub(super) fn strip_hidden(text: &str) -> Option<String> {
     (out.len() != text.len()).then_some(out)
 }
 
+/// How many bytes from the start are printable ASCII, newlines and tabs, up to a block: most text is nothing else, and looking at
+/// blocks of bytes is ten times as fast as at characters.
+fn plain_prefix(text: &str) -> usize {
+    const BLOCK: usize = 64;
+    let plain = |block: &[u8]| block.iter().fold(true, |all, byte| all & (matches!(byte, b' '..=b'~') | (*byte == b'\n') | (*byte == b'\t')));
+    text.as_bytes().chunks(BLOCK).take_while(|block| plain(block)).map(<[u8]>::len).sum()
+}
+
 /// A text as a reader sees it: without hidden characters and broken ones, and with a newline for everything that ends a line.
 /// It remembers which newlines are the text's own.
 pub(super) struct Visible {
@@ -50,7 +59,8 @@ pub(super) struct Visible {
 impl Visible {
     /// `None` where the text is that already.
     pub(super) fn of(text: &str) -> Option<Self> {
-        text.chars().any(|c| is_suspect(c) || ends_a_line(c) || c == '\u{fffd}').then_some(())?;
+        let rest = text.get(plain_prefix(text)..)?;
+        rest.chars().any(|c| is_suspect(c) || ends_a_line(c) || c == '\u{fffd}').then_some(())?;
         let mut broken = String::with_capacity(text.len());
         let mut own = Vec::new();
         let mut chars = text.chars().peekable();

@@ -14,6 +14,7 @@ pub mod commands;
 pub mod http;
 pub mod repository;
 pub mod stdio;
+pub mod tools;
 
 use std::io::BufRead;
 use std::os::unix::fs::DirBuilderExt;

@@ -1,7 +1,7 @@
 //! A raw MCP client over `opsgate stdio`: writes lines, reads lines.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -17,19 +17,28 @@ pub struct Client {
 impl Client {
     /// A client that has said nothing yet.
     pub fn raw(home: &Home, args: &[&str]) -> Self {
-        let mut child = home.opsgate(&["stdio"]).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::started(home.opsgate(&["stdio"]).args(args))
+    }
+
+    /// A client of this command that has said nothing yet.
+    pub fn started(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output, next: 0 }
     }
 
     /// A client of the older protocol, past its hand-shake.
     pub fn legacy(home: &Home, args: &[&str]) -> Self {
-        let mut client = Self::raw(home, args);
+        Self::raw(home, args).greeted()
+    }
+
+    /// Past the hand-shake of the older protocol.
+    pub fn greeted(mut self) -> Self {
         let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" } });
-        let reply = client.request("initialize", params);
+        let reply = self.request("initialize", params);
         assert_eq!(reply["result"]["serverInfo"]["name"], "opsgate", "{reply}");
-        client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
-        client
+        self.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
+        self
     }
 
     pub fn send(&mut self, line: &str) {

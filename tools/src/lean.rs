@@ -12,6 +12,12 @@ pub(crate) fn lean(schema: &mut Schema) {
     }
 }
 
+/// As [`lean`], for a row of a list: which fields are always there, the rows show.
+pub(crate) fn row(schema: &mut Schema) {
+    lean(schema);
+    schema.remove("required");
+}
+
 fn fields(schema: &mut Map<String, Value>) {
     if schema.get("minimum").and_then(Value::as_u64) == Some(0) {
         schema.remove("minimum");

@@ -40,7 +40,19 @@ impl Folder {
         let tree = repository.find_tree(index.write_tree()?)?;
         let who = Signature::now("demo", "demo@example.invalid")?;
         repository.commit(Some("HEAD"), &who, &who, "Plant a secret", &tree, &[])?;
+        Repository::clone(&self.repository.display().to_string(), self.clone_path())?;
         Ok(())
+    }
+
+    /// The policy of this folder's home, in place of the shipped one.
+    pub(super) fn place_policy(&self, policy: &str) -> std::io::Result<()> {
+        std::fs::DirBuilder::new().mode(0o700).create(self.home())?;
+        std::fs::write(self.home().join("policy.yaml"), policy)
+    }
+
+    /// A clone of the repository, to write in.
+    pub(super) fn clone_path(&self) -> PathBuf {
+        self.path.join("clone")
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -103,11 +103,11 @@ fn summary(report: &opsgate_audit::verify::Report) -> Vec<String> {
     report.to_string().lines().take(4).map(str::to_owned).collect()
 }
 
-async fn call(client: &Client, tool: &'static str, args: Value) -> Result<CallToolResult, ServiceError> {
+pub(super) async fn call(client: &Client, tool: &'static str, args: Value) -> Result<CallToolResult, ServiceError> {
     let args: Map<String, Value> = args.as_object().cloned().unwrap_or_default();
     client.call_tool(CallToolRequestParams::new(tool).with_arguments(args)).await
 }
 
-fn text(result: &CallToolResult) -> String {
+pub(super) fn text(result: &CallToolResult) -> String {
     result.content.iter().filter_map(|block| block.as_text()).map(|t| t.text.as_str()).collect::<Vec<_>>().join("\n")
 }

@@ -243,6 +243,7 @@ fn lists_of_a_system_bind() {
             scopes: &scopes,
             trigger: Trigger::Client,
             write_mode_env_off: false,
+            same_user: false,
             now: jiff::Timestamp::UNIX_EPOCH,
         };
         assert_eq!(matches!(policy.decide(&facts), Decision::Permit(_)), permitted, "{group}");

@@ -180,7 +180,7 @@ proptest! {
             for ask in asks {
                 let permitted = rank(&ask.of(&policy)) > 0;
                 let spec = spec(ask.tool);
-                prop_assert!(!permitted || policy.could_permit(&ask.caller, &spec), "{} is permitted and hidden", ask.tool);
+                prop_assert!(!permitted || policy.could_permit(&ask.caller, ask.same_user, &spec), "{} is permitted and hidden", ask.tool);
             }
         }
     }
@@ -189,7 +189,7 @@ proptest! {
     fn an_empty_policy_refuses_everything(empty in select(vec!["", " \n\n", "{}", "---\n", "# nothing\n", "version: 1", "version: 1\nrules:\n"]), ask in ask()) {
         let policy = policy(empty);
         prop_assert_eq!(rank(&ask.of(&policy)), 0);
-        prop_assert!(!policy.could_permit(&ask.caller, &spec(ask.tool)));
+        prop_assert!(!policy.could_permit(&ask.caller, ask.same_user, &spec(ask.tool)));
     }
 }
 
@@ -212,16 +212,34 @@ const SIX: [(&str, &str, &str); 6] = [
 ];
 
 fn six(holds: [bool; 6]) -> Policy {
+    policy(&six_text(holds))
+}
+
+fn six_text(holds: [bool; 6]) -> String {
     let said = |index: usize| if holds[index] { SIX[index].0 } else { SIX[index].1 };
-    policy(&format!(
-        "version: 1\ncallers: {{\"local:*\": {{}}}}\n{}\n{}\n{}\nrules:\n{}{}\n{}\n",
-        said(0),
-        said(1),
-        said(2),
-        said(3),
-        said(5),
-        said(4)
-    ))
+    format!("version: 1\ncallers: {{\"local:*\": {{}}}}\n{}\n{}\n{}\nrules:\n{}{}\n{}\n", said(0), said(1), said(2), said(3), said(5), said(4))
+}
+
+#[test]
+fn the_gateways_own_user_writes_to_no_real_system() {
+    let modes = [("mock", true), ("dry_run", true), ("approval_required_write", false)];
+    for ((mode, alike), said) in modes.into_iter().flat_map(|mode| [(mode, ""), (mode, "same_user_writes: true\n")]) {
+        let policy = policy(&six_text([true; 6]).replace("approval_required_write", mode).replace("version: 1\n", &format!("version: 1\n{said}")));
+        let ask = Ask { same_user: true, ..Ask::new("github_create_issue", &[(Repo, "acme/app")]) };
+        let expected = if alike || !said.is_empty() { "permit" } else { "same_user" };
+        assert_eq!(ask.outcome(&policy), expected, "{mode} {said}");
+        assert_eq!(policy.could_permit(&ask.caller, true, &spec(ask.tool)), expected == "permit", "{mode} {said}");
+    }
+}
+
+#[test]
+fn the_callers_own_files_are_no_real_system() {
+    let policy = policy(
+        "version: 1\nwrite_mode: on\ncallers: {\"local:*\": {}}\nsystems: {workspace: {mode: approval_required_write}}\n\
+         repositories: {\"/src/app\": {write: true}}\nrules: [{id: a, allow: {tools: [workspace_write_file]}, approvals: 0}]\n",
+    );
+    let ask = Ask { same_user: true, ..Ask::new("workspace_write_file", &[(Repo, "/src/app")]) };
+    assert_eq!(ask.outcome(&policy), "permit");
 }
 
 #[test]

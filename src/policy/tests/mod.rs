@@ -44,6 +44,7 @@ pub(super) struct Ask {
     pub(super) scopes: Scopes,
     pub(super) trigger: Trigger,
     pub(super) env_off: bool,
+    pub(super) same_user: bool,
     pub(super) now: jiff::Timestamp,
 }
 
@@ -51,7 +52,7 @@ impl Ask {
     pub(super) fn new(tool: &'static str, scopes: &[(ScopeKind, &str)]) -> Self {
         let scopes = scopes.iter().fold(Scopes::none("nothing is touched"), |all, (kind, value)| all.and(*kind, *value));
         let now = "2026-11-20T12:00:00Z".parse().unwrap(); // a Friday
-        Self { caller: "local:uid=1000".to_owned(), tool, scopes, trigger: Trigger::Client, env_off: false, now }
+        Self { caller: "local:uid=1000".to_owned(), tool, scopes, trigger: Trigger::Client, env_off: false, same_user: false, now }
     }
 
     pub(super) fn by(mut self, caller: &str) -> Self {
@@ -71,6 +72,7 @@ impl Ask {
             scopes: &self.scopes,
             trigger: self.trigger,
             write_mode_env_off: self.env_off,
+            same_user: self.same_user,
             now: self.now,
         })
     }

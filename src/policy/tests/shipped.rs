@@ -16,7 +16,12 @@ fn with_all_examples() -> String {
 
 /// What this version of opsgate has, as far as policy cares.
 fn first_version() -> Catalogue {
-    Catalogue::of([("policy_whoami", "policy", Class::Read), ("workspace_read_file", "workspace", Class::Read)])
+    Catalogue::of([
+        ("policy_whoami", "policy", Class::Read),
+        ("workspace_read_file", "workspace", Class::Read),
+        ("github_get_file", "github", Class::Read),
+        ("github_create_issue", "github", Class::Write),
+    ])
 }
 
 #[test]
@@ -26,7 +31,7 @@ fn it_loads_without_a_warning() {
     assert!(policy.hash().starts_with("sha256:") && policy.hash().len() == 7 + 64);
     assert!(!policy.write_mode() && !policy.automation());
     assert_eq!(policy.mode("workspace"), Some(Mode::ReadOnly));
-    assert_eq!(policy.mode("github"), None);
+    assert_eq!((policy.mode("github"), policy.mode("slack")), (Some(Mode::Mock), None));
     assert_eq!(policy.limits().output_bytes, 65_536);
     assert_eq!(policy.limits().per_caller.over_then.unwrap().lasts.as_secs(), 300);
 }
@@ -71,7 +76,8 @@ fn it_reads_and_does_not_write_and_serves_no_credentials() {
     assert_eq!(Ask::new("workspace_list_directory", &[repo, (ScopeKind::Tree, ".ssh")]).outcome(&policy), "rule_denied");
     assert_eq!(Ask::new("workspace_list_directory", &[repo, (ScopeKind::Tree, ".")]).outcome(&policy), "permit");
     assert_eq!(Ask::new("workspace_write_file", &[repo, (ScopeKind::Path, "a")]).outcome(&policy), "write_off");
-    assert_eq!(Ask::new("github_get_file", &[]).outcome(&policy), "system_not_listed");
+    assert_eq!(Ask::new("github_get_file", &[(ScopeKind::Path, "config/.env")]).outcome(&policy), "rule_denied");
+    assert_eq!(Ask::new("github_create_issue", &[(ScopeKind::Repo, "acme/app")]).outcome(&policy), "write_off");
     assert_eq!(Ask::new("policy_whoami", &[]).by("key:ci").outcome(&policy), "permit");
     assert_eq!(Ask::new("policy_whoami", &[]).by("jwt:https://id.example|ana").outcome(&policy), "unknown_caller");
 }

@@ -184,7 +184,7 @@ impl Source {
             hasher.update(chunk);
             true
         })?;
-        Ok(Some(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Some(hex(&hasher.finalize())))
     }
 
     /// Reads on from the start until `each` says stop, or too much was read.
@@ -202,6 +202,15 @@ impl Source {
             at += chunk.len() as u64;
         }
     }
+}
+
+/// The SHA-256 of these bytes in hexadecimal.
+pub(super) fn hex_digest(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The end of the `lines`-th line, where the text has as many.

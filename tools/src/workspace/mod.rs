@@ -1,15 +1,21 @@
-//! The workspace: reading a local git repository, and the services of this machine.
+//! The workspace: reading and writing a local git repository, and the services of this machine.
 //!
 //! Paths are normalised once (`path`), opened beneath the root's handle without following a link unseen (`open`), and
 //! the handle that policy judged is the one that is read. Git is read by libgit2, off the async threads; what it says
 //! of the work tree is names and ids alone, content comes through the handle.
 
+mod attributes;
 mod blame;
+mod branch_lock;
 mod change;
 mod commit;
+mod commit_files;
+mod commit_message;
 mod content;
+mod create_branch;
 mod dependency;
 mod docker;
+mod durable;
 mod feed;
 mod git_blame;
 mod git_diff;
@@ -17,21 +23,24 @@ mod git_log;
 mod git_show;
 mod git_status;
 mod history;
+mod index_lock;
 mod install_dependency;
 mod language;
 mod list_directory;
 mod lockfile;
 mod matches;
 mod open;
-mod page;
+mod owner;
+pub(crate) mod page;
 mod patch;
-mod path;
+pub(crate) mod path;
 mod pattern;
 mod place;
 mod reach;
 mod read_file;
 mod redacted;
 mod rename;
+mod replace;
 mod report;
 mod repository;
 mod root;
@@ -41,9 +50,12 @@ mod scratch;
 mod search_code;
 mod service_status;
 mod settings;
+mod spot;
 mod state;
+mod survey;
 mod systemd;
 mod walk;
+mod write_file;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,16 +80,19 @@ pub fn tools(settings: &Settings) -> Vec<Arc<dyn Tool>> {
 #[must_use]
 pub fn every_tool() -> Vec<Arc<dyn Tool>> {
     let none = BTreeMap::new();
-    always(ServiceSources::default()).into_iter().chain([write(InstallDependency::new(&none, None)), write(RunTests::new(&none, None))]).collect()
+    always(&Settings::default(), ServiceSources::default())
+        .into_iter()
+        .chain([write(InstallDependency::new(&none, None)), write(RunTests::new(&none, None))])
+        .collect()
 }
 
 /// As [`tools`], asking these sources for services.
 #[must_use]
 pub fn tools_with(settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
-    always(services).into_iter().chain(running(settings)).collect()
+    always(settings, services).into_iter().chain(running(settings)).collect()
 }
 
-fn always(services: ServiceSources) -> Vec<Arc<dyn Tool>> {
+fn always(settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
     vec![
         read(git_blame::GitBlame),
         read(git_diff::GitDiff),
@@ -88,6 +103,9 @@ fn always(services: ServiceSources) -> Vec<Arc<dyn Tool>> {
         read(read_file::ReadFile),
         read(search_code::SearchCode),
         read(service_status::ServiceStatus(services)),
+        write(commit_files::CommitFiles(settings.author.clone())),
+        write(create_branch::CreateBranch(settings.author.clone())),
+        write(write_file::WriteFile),
     ]
 }
 

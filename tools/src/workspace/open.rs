@@ -10,6 +10,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::owner::Owner;
 use super::path::{self, RepoPath, quoted};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{ScopeKind, Scopes};
@@ -18,10 +19,10 @@ use crate::scope::{ScopeKind, Scopes};
 const MOST_LINKS: usize = 40;
 
 /// Each folder on the way is an open handle while a path is followed.
-const DEEPEST: usize = 100;
+pub(super) const DEEPEST: usize = 100;
 
 /// `O_NONBLOCK` so that a fifo does not hang the open; `O_NOFOLLOW` so that a link is seen as one.
-const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+pub(super) const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
 /// What a path led to, or why it led nowhere. A failure is kept, not returned, so that policy judges the path before
 /// the caller learns whether anything is there.
@@ -49,6 +50,18 @@ impl Located {
             if self.real == self.asked { scopes } else { scopes.and(*kind, self.real.as_str()) }
         })
     }
+
+    /// As [`Self::scoped`] for what writes a file: a name that is free is judged as the file that it would be, since a rule
+    /// may allow files whose folder it does not allow.
+    pub(super) fn scoped_as_file(&self, scopes: Scopes) -> Scopes {
+        match &self.found {
+            Err(error) if error.kind == ToolErrorKind::NotFound => {
+                let scopes = scopes.and(ScopeKind::Path, self.asked.as_str());
+                if self.real == self.asked { scopes } else { scopes.and(ScopeKind::Path, self.real.as_str()) }
+            }
+            _ => self.scoped(scopes, &[ScopeKind::Path]),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -66,7 +79,8 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    fn new(fd: OwnedFd) -> io::Result<Option<Self>> {
+    /// `None` where the handle is of no regular file.
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Option<Self>> {
         let file = File::from(fd);
         let meta = file.metadata()?;
         let stamp = [meta.dev(), meta.ino(), meta.size(), u64::from_ne_bytes((meta.mtime() ^ (meta.mtime_nsec() << 32)).to_ne_bytes())];
@@ -75,6 +89,14 @@ impl OpenFile {
 
     pub(super) fn size(&self) -> u64 {
         self.size
+    }
+
+    pub(super) fn metadata(&self) -> Result<std::fs::Metadata, ToolError> {
+        self.file.metadata().map_err(|error| unreadable("the file", &error))
+    }
+
+    pub(super) fn owner(&self) -> Option<Owner> {
+        Owner::of(&self.file)
     }
 
     /// Changes where the file's content may have.
@@ -230,7 +252,7 @@ fn place(trail: &[(Dir, String)], part: &str, pending: &[String]) -> RepoPath {
     RepoPath::of_parts(parts.into_iter())
 }
 
-fn failed(errno: Errno, asked: &RepoPath) -> ToolError {
+pub(super) fn failed(errno: Errno, asked: &RepoPath) -> ToolError {
     match errno {
         Errno::NOENT | Errno::NOTDIR => missing(asked),
         Errno::ACCESS | Errno::PERM => {

@@ -14,7 +14,7 @@ use crate::scope::OutputFilter;
 
 // What every bounded reply says about itself.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub(super) struct Page {
+pub(crate) struct Page {
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,45 +25,45 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(next_cursor: Option<String>, filter: &OutputFilter) -> Self {
+    pub(crate) fn new(next_cursor: Option<String>, filter: &OutputFilter) -> Self {
         Self::counting(next_cursor, filter.hidden())
     }
 
     /// For an answer whose filter was also asked about what was not in question.
-    pub(super) fn counting(next_cursor: Option<String>, hidden: u64) -> Self {
+    pub(crate) fn counting(next_cursor: Option<String>, hidden: u64) -> Self {
         Self { cut: next_cursor.is_some().then_some(true), next_cursor, hidden: Some(hidden).filter(|hidden| *hidden > 0) }
     }
 
     /// For an answer about one path: where nothing of it may be seen, it is told like a path that is not there.
     // INVARIANT: a path of which all is denied answers as an absent one (test: a_path_of_denied_files_alone_is_as_absent).
-    pub(super) fn about(path: &RepoPath, is_empty: bool, next_cursor: Option<String>, hidden: u64) -> Self {
+    pub(crate) fn about(path: &RepoPath, is_empty: bool, next_cursor: Option<String>, hidden: u64) -> Self {
         Self::counting(next_cursor, if is_empty && !path.is_root() { 0 } else { hidden })
     }
 }
 
 /// How many items a caller gets: its wish, within bounds.
-pub(super) fn limit(asked: Option<u32>, default: usize, most: usize) -> usize {
+pub(crate) fn limit(asked: Option<u32>, default: usize, most: usize) -> usize {
     asked.map_or(default, |asked| usize::try_from(asked).unwrap_or(most)).clamp(1, most)
 }
 
 /// What is left of the bytes a reply may carry.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     left: usize,
     untouched: bool,
 }
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self { left: bytes, untouched: true }
     }
 
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.left
     }
 
     /// Takes an item that cannot be split. The first always fits, so that every page makes progress.
-    pub(super) fn take(&mut self, bytes: usize) -> bool {
+    pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let fits = self.untouched || bytes <= self.left;
         if fits {
             self.left = self.left.saturating_sub(bytes);
@@ -73,14 +73,14 @@ impl Budget {
     }
 
     /// As [`Self::cut`], but only at the end of a line: nothing where not even one fits.
-    pub(super) fn cut_lines(&mut self, text: &[u8]) -> usize {
+    pub(crate) fn cut_lines(&mut self, text: &[u8]) -> usize {
         self.untouched = false;
         self.cut(text)
     }
 
     /// The length of the longest start of `text` that fits: up to the end of a line, within a line only where the line
     /// alone is too long. The first page of nothing else takes at least one character.
-    pub(super) fn cut(&mut self, text: &[u8]) -> usize {
+    pub(crate) fn cut(&mut self, text: &[u8]) -> usize {
         let taken = if text.len() <= self.left { text.len() } else { cut_at(text, self.left, self.untouched) };
         self.left = self.left.saturating_sub(taken);
         self.untouched &= taken == 0;
@@ -103,10 +103,10 @@ fn cut_at(text: &[u8], most: usize, must_move: bool) -> usize {
 
 /// A place in an ordered answer: how many items came before, how much of the next one, and a digest of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) at: u64,
-    pub(super) within: u64,
-    pub(super) seen: u64,
+pub(crate) struct Mark {
+    pub(crate) at: u64,
+    pub(crate) within: u64,
+    pub(crate) seen: u64,
 }
 
 /// Walks an ordered answer from where the cursor says, and makes the next cursor.
@@ -115,7 +115,7 @@ pub(super) struct Mark {
 /// one from another call, or from before a change, is told and never skips or repeats in silence.
 // INVARIANT: the pages of an unchanged answer, put together, are that answer, once (test: pages_cover_everything_once).
 #[derive(Debug)]
-pub(super) struct Paging {
+pub(crate) struct Paging {
     key: u64,
     from: Mark,
     at: u64,
@@ -124,7 +124,7 @@ pub(super) struct Paging {
 
 impl Paging {
     /// `question` is everything but the cursor and the limit.
-    pub(super) fn open(question: &[&dyn Keyed], cursor: Option<&str>) -> Result<Self, ToolError> {
+    pub(crate) fn open(question: &[&dyn Keyed], cursor: Option<&str>) -> Result<Self, ToolError> {
         let mut hasher = Sha256::new();
         for part in question {
             let bytes = part.key();
@@ -136,12 +136,12 @@ impl Paging {
         Ok(Self { key, from, at: 0, seen: DefaultHasher::new() })
     }
 
-    pub(super) fn from(&self) -> Mark {
+    pub(crate) fn from(&self) -> Mark {
         self.from
     }
 
     /// Whether an item lies before this page; if so it is passed.
-    pub(super) fn skips(&mut self, item: &impl Hash) -> Result<bool, ToolError> {
+    pub(crate) fn skips(&mut self, item: &impl Hash) -> Result<bool, ToolError> {
         if self.at < self.from.at {
             self.pass(item);
             return Ok(true);
@@ -153,40 +153,40 @@ impl Paging {
     }
 
     /// How much of the item at the page's start came before; `content` must be what it was.
-    pub(super) fn resume(&self, content: &impl Hash) -> Result<usize, ToolError> {
+    pub(crate) fn resume(&self, content: &impl Hash) -> Result<usize, ToolError> {
         if self.at != self.from.at || self.from.within == 0 {
             return Ok(0);
         }
         if self.digest(content) == self.from.seen { usize::try_from(self.from.within).map_err(|_| stale()) } else { Err(stale()) }
     }
 
-    pub(super) fn pass(&mut self, item: &impl Hash) {
+    pub(crate) fn pass(&mut self, item: &impl Hash) {
         item.hash(&mut self.seen);
         self.at += 1;
     }
 
     /// Fails where the answer ended before the page began.
-    pub(super) fn reached(&self) -> Result<(), ToolError> {
+    pub(crate) fn reached(&self) -> Result<(), ToolError> {
         if self.at < self.from.at { Err(stale()) } else { Ok(()) }
     }
 
     /// The cursor to the item that comes next.
-    pub(super) fn cursor(&self) -> String {
+    pub(crate) fn cursor(&self) -> String {
         encode(self.key, Mark { at: self.at, within: 0, seen: self.digest(&()) })
     }
 
     /// The cursor to `within` the item that comes next.
-    pub(super) fn cursor_within(&self, within: usize, content: &impl Hash) -> String {
+    pub(crate) fn cursor_within(&self, within: usize, content: &impl Hash) -> String {
         encode(self.key, Mark { at: self.at, within: within as u64, seen: self.digest(content) })
     }
 
     /// A cursor whose place needs no digest, since the question already fixes the content.
-    pub(super) fn cursor_to(&self, at: u64, within: u64) -> String {
+    pub(crate) fn cursor_to(&self, at: u64, within: u64) -> String {
         self.cursor_at([at, within, 0])
     }
 
     /// As [`Self::cursor_to`], for a place of three numbers.
-    pub(super) fn cursor_at(&self, [at, within, seen]: [u64; 3]) -> String {
+    pub(crate) fn cursor_at(&self, [at, within, seen]: [u64; 3]) -> String {
         encode(self.key, Mark { at, within, seen })
     }
 
@@ -198,7 +198,7 @@ impl Paging {
 }
 
 /// What a question is made of.
-pub(super) trait Keyed {
+pub(crate) trait Keyed {
     fn key(&self) -> Vec<u8>;
 }
 
@@ -240,7 +240,7 @@ fn decode(text: &str, key: u64) -> Result<Mark, ToolError> {
     if of == key { Ok(mark) } else { Err(stale()) }
 }
 
-pub(super) fn stale() -> ToolError {
+pub(crate) fn stale() -> ToolError {
     ToolError::invalid("the cursor is stale: the arguments or the content changed since; ask again without it")
 }
 

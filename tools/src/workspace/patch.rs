@@ -18,7 +18,7 @@ use crate::error::ToolError;
 use crate::scope::OutputFilter;
 
 /// A larger file is named, not compared.
-const LARGEST: usize = 4 << 20;
+pub(super) const LARGEST: usize = 4 << 20;
 /// In bytes.
 const LONGEST_HEADING: usize = 80;
 
@@ -129,14 +129,29 @@ fn render(
         rendered.note.get_or_insert_with(|| "line ends differ: CRLF now".to_owned());
     }
     let new = unified.as_ref().unwrap_or(new);
-    let patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(3))).map_err(failed)?;
-    let (_, additions, deletions) = patch.line_stats().map_err(failed)?;
-    (rendered.additions, rendered.deletions) = (additions, deletions);
-    if hunks && patch.num_hunks() > 0 {
-        let (old, new) = (redacted::whole(old.clone(), filter, cancel)?, redacted::whole(new.clone(), filter, cancel)?);
-        rendered.text = hunk_text(&patch, &old.lines(), &new.lines())?;
+    if hunks {
+        (rendered.additions, rendered.deletions, rendered.text) = compared(old, new, filter, cancel)?;
+    } else {
+        (rendered.additions, rendered.deletions) = counted(old, new)?;
     }
     Ok(rendered)
+}
+
+/// How many lines were added and removed; none for what git takes for binary.
+pub(super) fn counted(old: &[u8], new: &[u8]) -> Result<(usize, usize), ToolError> {
+    let patch = Patch::from_buffers(old, None, new, None, None).map_err(failed)?;
+    patch.line_stats().map(|(_, additions, deletions)| (additions, deletions)).map_err(failed)
+}
+
+/// Lines added, lines removed, and the hunks as they may be shown.
+pub(super) fn compared(old: &[u8], new: &[u8], filter: &OutputFilter, cancel: &CancellationToken) -> Result<(usize, usize, String), ToolError> {
+    let patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(3))).map_err(failed)?;
+    let (_, additions, deletions) = patch.line_stats().map_err(failed)?;
+    if patch.num_hunks() == 0 {
+        return Ok((additions, deletions, String::new()));
+    }
+    let (old, new) = (redacted::whole(old.to_vec(), filter, cancel)?, redacted::whole(new.to_vec(), filter, cancel)?);
+    Ok((additions, deletions, hunk_text(&patch, &old.lines(), &new.lines())?))
 }
 
 /// The hunks as git writes them, every line by its number out of the texts that may be shown.

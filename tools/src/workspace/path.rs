@@ -14,30 +14,30 @@ const ESCAPES: [&str; 5] = ["%2e", "%2f", "%5c", "%00", "%25"];
 // A path as the caller wrote it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub(super) struct PathArg(pub(super) String);
+pub(crate) struct PathArg(pub(crate) String);
 
 impl PathArg {
-    pub(super) fn parse(&self) -> Result<RepoPath, ToolError> {
+    pub(crate) fn parse(&self) -> Result<RepoPath, ToolError> {
         RepoPath::parse(&self.0)
     }
 }
 
 /// The root where the caller named no path.
-pub(super) fn or_root(path: Option<&PathArg>) -> Result<RepoPath, ToolError> {
+pub(crate) fn or_root(path: Option<&PathArg>) -> Result<RepoPath, ToolError> {
     path.map_or_else(|| Ok(RepoPath::root()), PathArg::parse)
 }
 
 /// A normalised path relative to the root: parts joined by one `/`, no `.` or `..`, nothing in `.git`; the root is `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct RepoPath(String);
+pub(crate) struct RepoPath(String);
 
 impl RepoPath {
-    pub(super) fn root() -> Self {
+    pub(crate) fn root() -> Self {
         Self(".".to_owned())
     }
 
     // INVARIANT: what parses has no part that leaves the root or enters git's own files (test: paths_that_never_parse).
-    pub(super) fn parse(raw: &str) -> Result<Self, ToolError> {
+    pub(crate) fn parse(raw: &str) -> Result<Self, ToolError> {
         if raw.is_empty() {
             return Err(ToolError::invalid("the path is empty; the repository's root is `.`"));
         }
@@ -71,50 +71,58 @@ impl RepoPath {
     }
 
     /// Joins parts that are known to be single, harmless names.
-    pub(super) fn of_parts<'a>(parts: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn of_parts<'a>(parts: impl Iterator<Item = &'a str>) -> Self {
         let joined = parts.collect::<Vec<_>>().join("/");
         if joined.is_empty() { Self::root() } else { Self(joined) }
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(super) fn is_root(&self) -> bool {
+    pub(crate) fn is_root(&self) -> bool {
         self.0 == "."
     }
 
-    pub(super) fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
+    pub(crate) fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/').filter(|part| *part != ".")
     }
 
     /// The path of an entry of this folder.
-    pub(super) fn child(&self, name: &str) -> Self {
+    pub(crate) fn child(&self, name: &str) -> Self {
         if self.is_root() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
     }
 
     /// Whether `path` is this path or lies below it.
-    pub(super) fn covers(&self, path: &str) -> bool {
+    pub(crate) fn covers(&self, path: &str) -> bool {
         self.is_root() || path.strip_prefix(&self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
 /// Whether one part of a path is git's own, in any case: the work tree's, a submodule's, a linked work tree's file.
-pub(super) fn is_git_internal(part: &str) -> bool {
+pub(crate) fn is_git_internal(part: &str) -> bool {
     part.eq_ignore_ascii_case(".git")
 }
 
+/// Whether one part of a path would be git's own where the repository is checked out on macOS or Windows.
+pub(super) fn is_git_elsewhere(part: &str) -> bool {
+    let ignored = |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let seen: String = part.chars().filter(|c| !ignored(*c)).collect::<String>().to_lowercase();
+    let bare = seen.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    matches!(bare, ".git" | "git~1")
+}
+
 /// Whether any part of a path is git's own.
-pub(super) fn has_git_internal(path: &str) -> bool {
+pub(crate) fn has_git_internal(path: &str) -> bool {
     path.split('/').any(is_git_internal)
 }
 
-pub(super) fn git_internal(raw: &str) -> ToolError {
+pub(crate) fn git_internal(raw: &str) -> ToolError {
     ToolError::out_of_bounds(format!("the path {} leads into `.git`, which no tool shows; use the git tools", quoted(raw)))
 }
 
 /// The caller's value in backticks, with what a terminal or a log could trip over escaped, and short.
-pub(super) fn quoted(raw: &str) -> String {
+pub(crate) fn quoted(raw: &str) -> String {
     let mut shown: String = raw.chars().take(120).flat_map(char::escape_debug).filter(|c| *c != '`').collect();
     if raw.chars().nth(120).is_some() {
         shown.push('…');

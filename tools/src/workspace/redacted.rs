@@ -1,11 +1,11 @@
 //! Whole texts without secrets. Every line, match and hunk that a tool shows is taken from one of these: what scrubs the
 //! reply sees single strings, and a part of a secret would not be known for one.
 
-use git2::Commit;
+use git2::{Commit, DiffOptions, Patch};
 use tokio_util::sync::CancellationToken;
 
 use super::commit::clipped;
-use super::repository::live;
+use super::repository::{failed, live};
 use crate::error::ToolError;
 use crate::scope::OutputFilter;
 
@@ -83,6 +83,39 @@ pub(super) fn outside_marks(text: &str) -> Option<String> {
     }
     left.push_str(rest);
     (left.len() != text.len()).then_some(left)
+}
+
+/// Whether a text that is to be written holds a secret, or the mark of one that was taken out.
+pub(super) fn holds_secret(text: &str, filter: &OutputFilter) -> bool {
+    text.contains(MARK) || filter.redacted(text.to_owned()) != text
+}
+
+/// Whether a line that `new` has over `old` holds a part of a secret, or a mark. Both are read as text, whatever they are.
+// INVARIANT: a secret of several lines is found by any line of it that is new (test: a_secret_is_not_committed).
+pub(super) fn adds_secret(old: &[u8], new: &[u8], filter: &OutputFilter, cancel: &CancellationToken) -> Result<bool, ToolError> {
+    let shown = whole(new.to_vec(), filter, cancel)?;
+    let plain = String::from_utf8_lossy(new);
+    if shown.text == plain && !plain.contains(MARK) {
+        return Ok(false);
+    }
+    let (shown, plain): (Vec<&str>, Vec<&str>) = (shown.lines(), plain.split('\n').collect());
+    let patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(0).force_text(true))).map_err(failed)?;
+    for at in 0..patch.num_hunks() {
+        for nth in 0..patch.num_lines_in_hunk(at).map_err(failed)? {
+            let line = patch.line_in_hunk(at, nth).map_err(failed)?;
+            if line.origin() != '+' {
+                continue;
+            }
+            let number = line.new_lineno().and_then(|number| (number as usize).checked_sub(1));
+            let (Some(shown), Some(plain)) = (number.and_then(|n| shown.get(n)), number.and_then(|n| plain.get(n))) else {
+                return Err(ToolError::internal("a hunk has a line that its file has not"));
+            };
+            if shown != plain || plain.contains(MARK) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 pub(super) fn newlines(bytes: &[u8]) -> u64 {

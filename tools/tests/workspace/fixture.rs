@@ -12,7 +12,7 @@ use opsgate_tools::error::{ToolError, ToolErrorKind};
 use opsgate_tools::progress::Progress;
 use opsgate_tools::registry::Registry;
 use opsgate_tools::scope::{OutputFilter, PathFilter, Redaction, ScopeKind, Scopes};
-use opsgate_tools::tool::{CallContext, Class};
+use opsgate_tools::tool::{CallContext, Class, Preview};
 use opsgate_tools::workspace::{self, ServiceSources, Settings, Workspace};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -153,14 +153,47 @@ impl Fixture {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let call = CallRef { request_id: format!("01900000-0000-7000-8000-{number:012x}").parse().unwrap(), correlation_id: [1; 16] };
         let (receipt, _pending) = self.log.intent(&call, digest(), CanonicalJson::of(&Map::new()).unwrap()).unwrap();
-        let mut filter = OutputFilter::new(Arc::new(self.denied.clone()), self.bytes);
-        if let Some(redaction) = &self.redaction {
-            filter = filter.with_redaction(redaction.clone());
-        }
+        let filter = self.filter();
         match prepared.action {
             Action::Read(read) => read.run(filter, receipt).await,
             Action::Write(write) => write.run(filter, self.log.durable(receipt).await.unwrap()).await,
         }
+    }
+
+    fn filter(&self) -> OutputFilter {
+        let filter = OutputFilter::new(Arc::new(self.denied.clone()), self.bytes);
+        match &self.redaction {
+            Some(redaction) => filter.with_redaction(redaction.clone()),
+            None => filter,
+        }
+    }
+
+    /// What a write would do.
+    pub(crate) async fn preview(&self, tool: &str, args: Value) -> Result<Preview, ToolError> {
+        match self.prepare(tool, args).await?.action {
+            Action::Write(write) => write.preview(self.filter()).await,
+            Action::Read(_) => panic!("{tool} writes nothing"),
+        }
+    }
+
+    /// What a write did.
+    pub(crate) async fn done(&self, tool: &str, args: Value) -> Value {
+        let answer = self.ok(tool, args).await;
+        assert_eq!(answer["status"], "done");
+        answer["result"].clone()
+    }
+
+    /// What git's own command line says in the work tree, under no settings but the repository's.
+    pub(crate) fn git_says(&self, args: &[&str]) -> String {
+        let output = self.git_command(args);
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn git_command(&self, args: &[&str]) -> std::process::Output {
+        let mut command = std::process::Command::new("git");
+        command.args(["-c", "user.name=Bo", "-c", "user.email=bo@example.invalid"]).args(args).current_dir(self.top.path());
+        command.env("HOME", self.home.path()).env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap()
     }
 
     /// The whole call: resolved, judged, run, and held against the tool's schema.

@@ -1,9 +1,12 @@
 //! The path's invariants, with tools that write, wait and panic, and a disk that fails when it is told to.
 
+mod writes;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use opsgate_audit::{Digest, Durable, Files, Handle, OpenError, RealFiles, Receipt, Written};
 use opsgate_tools::erased::{Action, Tool, read, write};
@@ -17,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Body, RawCall};
+use super::{Body, RawCall, Reply};
 use crate::error::Code;
 use crate::gateway::{Gateway, StartError};
 use crate::home::Settings;
@@ -34,7 +37,7 @@ repositories: {"acme/*": {write: true}}
 rules:
   - {id: notes, allow: {tools: [github_note], repos: ["acme/*"]}, approvals: 0}
   - {id: asked, allow: {tools: [github_ask], repos: ["acme/*"]}, approvals: 1}
-limits: {timeout: 1s, per_caller: {rate: 1000/s, burst: 1000}}
+limits: {timeout: 1s, max_timeout: 2s, per_caller: {rate: 1000/s, burst: 1000}}
 "#;
 
 /// What the tools saw and did.
@@ -92,13 +95,19 @@ impl<const ASK: bool> WriteTool for Write<ASK> {
     async fn resolve(&self, args: Args, _: &CallContext) -> Result<(String, Scopes), ToolError> {
         resolve(args).await
     }
+    fn time(&self, target: &String) -> Option<Duration> {
+        (target == "takes an hour").then(|| Duration::from_secs(3600))
+    }
     async fn preview(&self, target: &String, _: &OutputFilter) -> Result<Preview, ToolError> {
+        self.0.did("previewed");
         Ok(Preview { summary: target.clone(), change: Value::Null })
     }
     async fn write(&self, target: String, _: &OutputFilter, receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         self.0.did(format!("{target}, intent on disk: {}", self.0.on_disk(receipt.seq())));
-        if target == "then the disk fails" {
-            self.0.fail.store(true, Ordering::SeqCst);
+        match target.as_str() {
+            "takes an hour" => std::future::pending().await,
+            "then the disk fails" => self.0.fail.store(true, Ordering::SeqCst),
+            _ => {}
         }
         Ok(Output { said: target })
     }
@@ -109,7 +118,8 @@ impl ReadTool for Peek {
     type Args = Args;
     type Target = String;
     type Output = Output;
-    async fn resolve(&self, args: Args, _: &CallContext) -> Result<(String, Scopes), ToolError> {
+    async fn resolve(&self, args: Args, cx: &CallContext) -> Result<(String, Scopes), ToolError> {
+        cx.progress.say(&args.text);
         resolve(args).await
     }
     async fn read(&self, target: String, _: &OutputFilter, receipt: Receipt<Written>) -> Result<Output, ToolError> {
@@ -188,27 +198,38 @@ impl Bench {
 
     async fn call_as(&self, tool: &str, text: &str, cancel: CancellationToken, write_mode_off: bool) -> (Option<Code>, String) {
         let args = Map::from_iter([("text".to_owned(), text.into())]);
-        let raw = RawCall {
+        Self::said(self.gateway.handle(RawCall { cancel, write_mode_off, ..Self::raw(tool, args) }).await)
+    }
+
+    fn raw(tool: &str, args: Map<String, Value>) -> RawCall {
+        RawCall {
             caller: Caller::of_this_process(),
             counted: None,
             tool: tool.into(),
             args,
             workspace: None,
-            write_mode_off,
+            write_mode_off: false,
             trigger: Trigger::Client,
             trace: None,
             progress: Progress::default(),
-            cancel,
-        };
-        match self.gateway.handle(raw).await.into_body() {
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    fn said(reply: Reply) -> (Option<Code>, String) {
+        match reply.into_body() {
             Body::Answer { text, .. } => (None, text.into_inner()),
             Body::Refusal { code, message, .. } => (Some(code), message.into_inner()),
         }
     }
 
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.world.audit.join("00000001.jsonl")).unwrap()
+    }
+
     /// The types of the log's entries after the first two, with what an outcome was.
     fn entries(&self) -> Vec<String> {
-        let log = std::fs::read_to_string(self.world.audit.join("00000001.jsonl")).unwrap();
+        let log = self.log();
         let entry = |line: &str| {
             let entry: Value = serde_json::from_str(line).unwrap();
             let outcome = entry["data"]["outcome"].as_str().map(|o| format!(" {o}")).unwrap_or_default();
@@ -221,7 +242,7 @@ impl Bench {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_runs_only_after_its_intent_is_durable() {
     let bench = Bench::new();
-    assert_eq!(bench.call("github_note", "hello").await, (None, "{\"status\":\"done\",\"result\":{\"said\":\"hello\"}}".into()));
+    assert_eq!(bench.call("github_note", "hello").await, (None, "{\"result\":{\"said\":\"hello\"},\"status\":\"done\"}".into()));
     assert_eq!(bench.world.done(), ["hello, intent on disk: true"]);
     assert_eq!(bench.entries(), ["call.intent", "call.outcome ok"]);
 }

@@ -1,0 +1,217 @@
+//! `workspace_write_file`: a whole text file of the work tree.
+
+use std::sync::Arc;
+
+use opsgate_audit::{Durable, Receipt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::content::hex_digest;
+use super::durable;
+use super::open::{Found, Located};
+use super::page::Budget;
+use super::patch;
+use super::path::{PathArg, RepoPath, quoted};
+use super::redacted;
+use super::replace::{self, Old};
+use super::repository::{self, blocking, live};
+use super::root::Workspace;
+use super::spot::{self, Spot, There, moved};
+use crate::error::{ToolError, ToolErrorKind};
+use crate::scope::{OutputFilter, Scopes};
+use crate::tool::{CallContext, Card, Preview, WriteTool};
+
+/// More is not written in one call, in bytes.
+const MOST_WRITTEN: usize = 1 << 20;
+/// A larger file is not replaced: a copy of it is kept, in bytes.
+const MOST_REPLACED: usize = 8 << 20;
+
+pub(super) struct WriteFile;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = crate::lean::lean)]
+pub(super) struct Args {
+    path: PathArg,
+    content: String,
+    /// of what it replaces
+    expected_sha256: Option<String>,
+}
+
+/// Shared by the preview and the write.
+pub(super) struct Target(Arc<Plan>);
+
+struct Plan {
+    workspace: Arc<Workspace>,
+    /// What was asked for, with links followed.
+    path: RepoPath,
+    content: String,
+    /// A failure is told after policy judged the path.
+    judged: Result<Judged, ToolError>,
+    cancel: CancellationToken,
+}
+
+/// What was there when the call was judged: the write happens only while it still is.
+#[derive(Debug)]
+struct Judged {
+    spot: Spot,
+    old: Option<Old>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(transform = crate::lean::lean)]
+pub(super) struct Output {
+    path: String,
+    sha256: String,
+    size: usize,
+    created: bool,
+    /// blob of the old content
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<String>,
+    additions: usize,
+    deletions: usize,
+}
+
+impl WriteTool for WriteFile {
+    const CARD: Card = super::card("workspace_write_file", "Write a file", "Create or replace a whole text file.", 0.4);
+    type Args = Args;
+    type Target = Target;
+    type Output = Output;
+
+    async fn resolve(&self, args: Args, cx: &CallContext) -> Result<(Target, Scopes), ToolError> {
+        let (workspace, cancel) = (cx.workspace()?, cx.cancel.clone());
+        blocking(move || {
+            let asked = args.path.parse()?;
+            fits(&args)?;
+            let located = workspace.locate(asked);
+            let scopes = located.scoped_as_file(workspace.scope());
+            let judged = judge(&workspace, &located).and_then(|judged| expected(judged, &located.real, args.expected_sha256.as_deref()));
+            Ok((Target(Arc::new(Plan { workspace, path: located.real, content: args.content, judged, cancel })), scopes))
+        })
+        .await
+    }
+
+    async fn preview(&self, target: &Target, filter: &OutputFilter) -> Result<Preview, ToolError> {
+        let (plan, filter) = (target.0.clone(), filter.clone());
+        blocking(move || preview(&plan, &filter)).await
+    }
+
+    async fn write(&self, target: Target, filter: &OutputFilter, _receipt: Receipt<Durable>) -> Result<Output, ToolError> {
+        let filter = filter.clone();
+        blocking(move || write(&target.0, &filter)).await
+    }
+}
+
+fn fits(args: &Args) -> Result<(), ToolError> {
+    if args.content.len() > MOST_WRITTEN {
+        return Err(ToolError::invalid(format!("the content has {} bytes; at most {MOST_WRITTEN} are written", args.content.len())));
+    }
+    let is_digest = |text: &String| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if args.expected_sha256.as_ref().is_none_or(is_digest) {
+        Ok(())
+    } else {
+        Err(ToolError::invalid("`expected_sha256` takes 64 lower-case hexadecimal digits"))
+    }
+}
+
+fn judge(workspace: &Workspace, located: &Located) -> Result<Judged, ToolError> {
+    match &located.found {
+        Ok(Found::Folder(_)) => return Err(ToolError::invalid(format!("{} is a folder; name a file", quoted(located.asked.as_str())))),
+        Err(error) if error.kind == ToolErrorKind::NotFound => leads_to_a_folder(workspace, located)?,
+        Err(error) => return Err(error.clone()),
+        Ok(Found::File(_)) => {}
+    }
+    if spot::in_nested_repository(&spot::folders(workspace.dir(), &located.real)?) {
+        let client = format!("{} lies in another repository within this one; connect to that one", quoted(located.asked.as_str()));
+        return Err(ToolError::out_of_bounds(client));
+    }
+    let spot = Spot::of(workspace.dir(), &located.real)?;
+    match (spot.there()?, &located.found) {
+        (There::Nothing, Err(_)) => Ok(Judged { spot, old: None }),
+        (There::Link(_), Err(error)) => Err(error.clone()), // a loop of links
+        (There::File(file), Ok(_)) => match Old::read(&file, MOST_REPLACED)? {
+            Some(old) => Ok(Judged { spot, old: Some(old) }),
+            None => Err(ToolError::new(
+                ToolErrorKind::TooLarge,
+                format!("{} has more than {MOST_REPLACED} bytes; no copy of that is kept, so it is not replaced", quoted(located.asked.as_str())),
+            )),
+        },
+        _ => Err(moved(&located.asked)),
+    }
+}
+
+/// Where nothing is and a link is on the way, the link must lead to a folder that is there.
+fn leads_to_a_folder(workspace: &Workspace, located: &Located) -> Result<(), ToolError> {
+    if located.real == located.asked {
+        return Ok(());
+    }
+    let mut parts: Vec<&str> = located.asked.parts().collect();
+    let name = parts.pop().unwrap_or_default();
+    let parent = workspace.locate(RepoPath::of_parts(parts.into_iter()));
+    if matches!(parent.found, Ok(Found::Folder(_))) && parent.real.child(name) == located.real {
+        Ok(())
+    } else {
+        Err(ToolError::not_found(format!("{} is a link that leads nowhere, or lies beyond one; name the real path", quoted(located.asked.as_str()))))
+    }
+}
+
+fn expected(judged: Judged, path: &RepoPath, sha256: Option<&str>) -> Result<Judged, ToolError> {
+    match (sha256, &judged.old) {
+        (None, _) => Ok(judged),
+        (Some(expected), Some(old)) if old.sha256 == expected => Ok(judged),
+        (Some(_), old) => {
+            let is = if old.is_some() { "has another content than" } else { "is not there, so it is not" };
+            Err(ToolError::new(ToolErrorKind::Moved, format!("{} {is} what `expected_sha256` says; read it again", quoted(path.as_str()))))
+        }
+    }
+}
+
+// INVARIANT: no secret, and no mark of one, gets into the work tree (test: a_secret_is_not_written).
+fn sound<'p>(plan: &'p Plan, filter: &OutputFilter) -> Result<&'p Judged, ToolError> {
+    let judged = plan.judged.as_ref().map_err(Clone::clone)?;
+    live(&plan.cancel)?;
+    if redacted::holds_secret(&plan.content, filter) {
+        let path = quoted(plan.path.as_str());
+        let client = format!("the content for {path} holds a secret, or the mark of one that was redacted; write neither");
+        return Err(ToolError::new(ToolErrorKind::HoldsSecret, client));
+    }
+    Ok(judged)
+}
+
+fn preview(plan: &Plan, filter: &OutputFilter) -> Result<Preview, ToolError> {
+    let judged = sound(plan, filter)?;
+    let old = judged.old.as_ref().map_or(&[][..], |old| &old.content);
+    let (additions, deletions, diff) = patch::compared(old, plan.content.as_bytes(), filter, &plan.cancel)?;
+    let shown = diff.get(..Budget::new(filter.output_bytes()).cut(diff.as_bytes())).unwrap_or_default();
+    let (path, created) = (plan.path.as_str(), judged.old.is_none());
+    let mut change = json!({ "path": path, "created": created, "additions": additions, "deletions": deletions, "diff": shown });
+    if let Some(change) = change.as_object_mut().filter(|_| shown.len() < diff.len()) {
+        change.insert("cut".to_owned(), true.into());
+    }
+    let verb = if created { "create" } else { "replace" };
+    Ok(Preview { summary: format!("{verb} {}: +{additions} −{deletions}", quoted(path)), change })
+}
+
+fn write(plan: &Plan, filter: &OutputFilter) -> Result<Output, ToolError> {
+    let judged = sound(plan, filter)?;
+    let repo = repository::open(&plan.workspace)?; // where the root was moved away, nothing is written in it
+    let spot = Spot::of(plan.workspace.dir(), &plan.path).map_err(|_| moved(&plan.path))?;
+    if !spot.is(&judged.spot)? || !replace::is_unchanged(&spot, judged.old.as_ref())? {
+        return Err(moved(&plan.path));
+    }
+    let old = judged.old.as_ref();
+    let backup = old.map(|old| durable::kept(&repo, &old.content)).transpose()?;
+    let (additions, deletions) = patch::counted(old.map_or(&[][..], |old| &old.content), plan.content.as_bytes())?;
+    replace::put(&spot, &plan.path, plan.content.as_bytes(), old, &plan.cancel)?;
+    Ok(Output {
+        path: plan.path.as_str().to_owned(),
+        sha256: hex_digest(plan.content.as_bytes()),
+        size: plan.content.len(),
+        created: old.is_none(),
+        backup: backup.map(|id| id.to_string()),
+        additions,
+        deletions,
+    })
+}
