@@ -441,7 +441,8 @@ fn another_user_is_held_alike() {
         run.arg(json!({ "command": command }).to_string()).args(["--in-process", "--workspace", repository.arg()]);
         run.env("OPSGATE_HOME", home.path()).env("HOME", home.path());
         let output = run.output().unwrap();
-        harness::text(&output.stdout) + &harness::text(&output.stderr)
+        assert!(output.status.success(), "{}", harness::text(&output.stderr));
+        harness::text(&output.stdout)
     };
     let answer = call("test");
     assert!(answer.contains("attempts 5") && answer.matches("held ").count() == 5, "{answer}");
