@@ -58,6 +58,8 @@ fn run(order: &Order, line: &str) -> Told {
         Ok(child) => child,
         Err(error) => return not_started("starting opsgate once more", &error),
     };
+    // Root's processes are bounded by this one alone: it must get its turn among thousands. Others may not ask for it.
+    let _ = rustix::process::setpriority_process(None, -10); // after the start: the command does not have it too
     let Some(leader) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return not_started("starting", &"it has no id") };
     let told = match entered(&mut child, line) {
         Ok(()) => watch(leader, &order.limits),
