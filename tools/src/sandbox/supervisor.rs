@@ -98,7 +98,7 @@ fn entered(child: &mut Child, line: &str) -> Result<(), Told> {
 fn watch(leader: Pid, limits: &Limits) -> Told {
     let Ok(handle) = rustix::process::pidfd_open(leader, PidfdFlags::empty()) else { return not_started("watching", &"the command has no handle") };
     let started = Instant::now();
-    let (mut counted, threads) = (started, processes::threads_of_machine());
+    let (mut counted, mut threads) = (started, processes::threads_of_machine());
     loop {
         match ready(&handle) {
             Ready::Ended => return how(leader),
@@ -112,7 +112,8 @@ fn watch(leader: Pid, limits: &Limits) -> Told {
             if let Some(told) = beyond(leader, limits) {
                 return told;
             }
-            counted = Instant::now();
+            // From here on: others on the machine may have started them.
+            (counted, threads) = (Instant::now(), processes::threads_of_machine());
         }
     }
 }
