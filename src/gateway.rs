@@ -1,6 +1,6 @@
 //! The gateway of one home: everything a call meets on its path, opened together and closed together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::limit::{Flood, Rates};
 use crate::observe::{Metrics, Stages, log};
 use crate::policy::{Catalogue, Policy, PolicyErrors};
 use crate::scrub::Scrubber;
+use crate::trust::{Exposed, Standing, Trust, guarded};
 
 /// How long running calls may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -41,6 +42,8 @@ pub struct Gateway {
     drained: CancellationToken,
     pub(crate) write_mode_off: bool,
     policy_file: Option<PathBuf>,
+    socket: PathBuf,
+    standing: Standing,
     home: Home,
     _lock: HomeLock,
 }
@@ -54,6 +57,9 @@ pub enum StartError {
     /// The policy.
     #[error("{0}")]
     Policy(#[from] PolicyErrors),
+    /// Somebody else could change the policy.
+    #[error("the gateway does not start with a policy that its callers could write: {0}")]
+    Exposed(#[from] Exposed),
     /// The log.
     #[error("the audit log does not open: {0}")]
     Audit(#[from] OpenError),
@@ -73,12 +79,18 @@ pub enum StartError {
 /// # Errors
 /// Where the file does not load.
 pub fn load_policy(settings: &Settings, catalogue: &Catalogue) -> Result<Policy, PolicyErrors> {
-    let in_home = settings.home.join("policy.yaml");
-    let path: Option<PathBuf> = settings.policy.clone().or_else(|| in_home.exists().then_some(in_home));
-    match path {
+    match policy_path(settings) {
         Some(path) => Policy::load(&path, catalogue),
         None => Policy::parse(Policy::shipped(), "policy.yaml (shipped)", catalogue),
     }
+}
+
+/// The file of the policy that a gateway with these settings enforces; `None` is the shipped one.
+#[must_use]
+pub fn policy_path(settings: &Settings) -> Option<PathBuf> {
+    let in_home = settings.home.join("policy.yaml");
+    // A link that leads nowhere, or a file that cannot be looked at, is an error later and not the shipped policy.
+    settings.policy.clone().or_else(|| in_home.symlink_metadata().is_ok().then_some(in_home))
 }
 
 impl Gateway {
@@ -99,6 +111,10 @@ impl Gateway {
     ) -> Result<Arc<Self>, StartError> {
         let home = Home::open(&settings.home)?;
         let lock = home.lock()?;
+        let policy_path = policy_path(settings);
+        // INVARIANT: a policy that a caller could write is not loaded (test: tests/setup.rs,
+        // each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused).
+        policy_path.as_deref().map_or(Ok(()), guarded)?;
         let policy = Arc::new(load_policy(settings, catalogue)?);
         let registry = tools(&policy)?;
         let digest_key = home.digest_key()?;
@@ -120,6 +136,8 @@ impl Gateway {
             drained: CancellationToken::new(),
             write_mode_off: settings.write_mode_off,
             policy_file: settings.policy.as_deref().and_then(|path| std::path::absolute(path).ok()),
+            socket: settings.socket.clone().unwrap_or_else(|| home.socket()),
+            standing: crate::catalogue::standing(settings),
             home,
             _lock: lock,
         };
@@ -148,14 +166,32 @@ impl Gateway {
 
     /// Whether the gateway runs as this caller's own user, as far as the facts tell.
     #[must_use]
-    pub fn is_same_user(&self, _caller: &Caller) -> bool {
-        true
+    pub fn is_same_user(&self, caller: &Caller) -> bool {
+        self.trust_of(caller) == Trust::SameUser
     }
 
     /// The file that `OPSGATE_POLICY` named when this gateway started.
     #[must_use]
     pub fn policy_file(&self) -> Option<&PathBuf> {
         self.policy_file.as_ref()
+    }
+
+    /// The socket it listens on: the home's, unless `OPSGATE_SOCKET` named another.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How it stands to its callers at best, and why.
+    #[must_use]
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Whether this caller could change the gateway itself. Over HTTP the gateway's own standing counts.
+    #[must_use]
+    pub fn trust_of(&self, caller: &Caller) -> Trust {
+        self.standing.towards(caller)
     }
 
     /// The home.

@@ -14,6 +14,7 @@
 pub mod call;
 pub mod catalogue;
 pub mod cli;
+pub mod doctor;
 pub mod error;
 pub mod gateway;
 pub mod home;
@@ -23,3 +24,5 @@ pub mod observe;
 pub mod policy;
 pub mod scrub;
 pub mod server;
+pub mod setup;
+pub mod trust;

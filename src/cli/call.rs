@@ -7,7 +7,6 @@ use rmcp::{RoleClient, ServiceExt};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, WorkspaceArg, exit, out};
-use crate::gateway::Gateway;
 use crate::home::Settings;
 use crate::server::{Hello, Lines, join_or_start, serve_stream};
 
@@ -37,7 +36,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
     let folder = std::path::absolute(&folder).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("`{}`: {error}", folder.display())))?;
     let params = CallToolRequestParams::new(args.tool).with_arguments(arguments);
     let result = if args.in_process {
-        let gateway = Gateway::open(settings)?;
+        let gateway = super::open_closed(settings)?;
         let connection = super::stdio::connection_here(&gateway, &folder, explicit)?;
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (input, output) = tokio::io::split(theirs);

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{Failure, exit, out};
-use crate::home::{Home, Settings};
+use crate::home::Settings;
 use crate::identity::{KeyError, KeyStore};
 
 #[derive(clap::Subcommand)]
@@ -36,7 +36,7 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(settings: &Settings, command: Command) -> Result<u8, Failure> {
-    let home = Home::open(&settings.home)?;
+    let home = super::own_home(settings, "keys list")?;
     let keys = KeyStore::open(&home.keys())?;
     match command {
         Command::New { caller, json } => {

@@ -2,23 +2,28 @@
 
 mod call;
 mod demo;
+mod doctor;
 pub mod exit;
 mod keys;
 mod out;
 mod policy;
 mod serve;
+mod setup;
 mod stdio;
 mod tools;
 mod unseal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::home::{Settings, SettingsError};
+use crate::gateway::Gateway;
+use crate::home::{Home, Settings, SettingsError, service};
 use crate::observe::log;
 use crate::scrub::Scrubber;
+use crate::trust::unattachable;
 
 pub use exit::Failure;
 
@@ -56,6 +61,12 @@ enum Command {
     /// Reopen a sealed log after looking into why it sealed
     #[command(after_help = "Example: opsgate unseal")]
     Unseal(unseal::Args),
+    /// Install the gateway under a user of its own, or verify that it is; as root
+    #[command(after_help = "Example: sudo opsgate setup --agent ana --approver ben --workspace /home/ana/src/app")]
+    Setup(setup::Args),
+    /// Say how the gateway stands to you, what is missing, and which ways round it you hold
+    #[command(after_help = "Example: opsgate doctor --json")]
+    Doctor(doctor::Args),
     /// A guided tour: a real client, a real repository, real refusals, in a home of its own
     #[command(after_help = "Example: opsgate demo")]
     Demo(demo::Args),
@@ -111,13 +122,43 @@ fn run_command(command: Command) -> Result<u8, Failure> {
         Command::Stdio(args) => in_runtime(stdio::run(&settings, args)),
         Command::Serve(args) => in_runtime(serve::run(&settings, args)),
         Command::Call(args) => in_runtime(call::run(&settings, args)),
-        Command::Tools(args) => tools::run(&settings, &args),
-        Command::Policy(command) => in_runtime(policy::run(&settings, command)),
+        Command::Tools(args) => in_runtime(tools::run(settings, &args)),
+        Command::Policy(command) => in_runtime(policy::run(&with_its_policy(settings), command)),
         Command::Keys(command) => keys::run(&settings, command),
         Command::Unseal(args) => unseal::run(&settings, &args),
+        Command::Setup(args) => setup::run(args),
+        Command::Doctor(args) => in_runtime(doctor::run(&settings, &args)),
         Command::Demo(args) => in_runtime(demo::run(args)),
         Command::Completions { .. } => Ok(exit::OK),
     }
+}
+
+/// Opens the gateway in a process that nobody can attach to, before it holds anything worth attaching for.
+fn open_closed(settings: &Settings) -> Result<Arc<Gateway>, Failure> {
+    unattachable().map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("the process cannot be closed to debuggers: {error}")))?;
+    Ok(Gateway::open(settings)?)
+}
+
+/// The home that a command works on. Where the machine has a gateway, its home is meant, and that is only its user's to open.
+fn own_home(settings: &Settings, command: &str) -> Result<Home, Failure> {
+    if let (false, Some(socket)) = (settings.home_named, settings.service()) {
+        let name = service::name_of(&socket);
+        let home = service::state_folder(&name);
+        let message = format!(
+            "this machine's gateway has a home and a user of its own; run `sudo -u {name} OPSGATE_HOME={} opsgate {command}`",
+            home.display()
+        );
+        return Err(Failure::new(exit::BAD_CONFIGURATION, message));
+    }
+    Ok(Home::open(&settings.home)?)
+}
+
+/// With the policy of the machine's gateway, where that is the one that is meant.
+fn with_its_policy(mut settings: Settings) -> Settings {
+    if let (false, None, Some(socket)) = (settings.home_named, &settings.policy, settings.service()) {
+        settings.policy = Some(service::etc_folder(&service::name_of(&socket)).join("policy.yaml"));
+    }
+    settings
 }
 
 fn in_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {

@@ -14,6 +14,7 @@ use crate::home::{Settings, write_private};
 use crate::identity::{Caller, KeyStore};
 use crate::observe::log;
 use crate::server::{HttpDoor, Idle, Started, serve_admin, serve_http, serve_socket, workspace_for};
+use crate::trust::Trust;
 
 /// Where HTTP listens unless told otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
@@ -63,7 +64,7 @@ async fn serve(settings: &Settings, args: Args) -> Result<u8, Failure> {
     if let Some(admin) = admin.filter(|a| !a.ip().is_loopback()) {
         return Err(Failure::new(exit::BAD_CONFIGURATION, format!("`{admin}` is beyond loopback; operators' endpoints listen on loopback only")));
     }
-    let gateway = Gateway::open(settings)?;
+    let gateway = super::open_closed(settings)?;
     let served = listen_everywhere(&gateway, &args, listen, admin).await;
     gateway.close().await;
     served
@@ -71,7 +72,7 @@ async fn serve(settings: &Settings, args: Args) -> Result<u8, Failure> {
 
 async fn listen_everywhere(gateway: &Arc<Gateway>, args: &Args, listen: SocketAddr, admin: Option<SocketAddr>) -> Result<u8, Failure> {
     let busy = |what: &str, error: std::io::Error| Failure::new(exit::BAD_CONFIGURATION, format!("cannot listen on `{what}`: {error}"));
-    let (idle, socket) = serve_socket(gateway.clone()).map_err(|error| busy(&gateway.home().socket().display().to_string(), error))?;
+    let (idle, socket) = serve_socket(gateway.clone()).map_err(|error| busy(&gateway.socket().display().to_string(), error))?;
     let mut doors = tokio::task::JoinSet::new();
     doors.spawn(socket);
     if !args.socket_only {
@@ -85,8 +86,8 @@ async fn listen_everywhere(gateway: &Arc<Gateway>, args: &Args, listen: SocketAd
         doors.spawn(serve);
         note("listening for operators", &format!("http://{bound}/metrics"), gateway);
     }
-    note("listening for local clients", &gateway.home().socket().display().to_string(), gateway);
-    log::warn(log::Component::Gateway, "trust: same-user; whoever runs as this user can change policy and log (a guard rail, not a boundary)").emit();
+    note("listening for local clients", &gateway.socket().display().to_string(), gateway);
+    say_trust(gateway);
     let sweeper = gateway.clone();
     doors.spawn(async move { sweeper.sweep().await });
     if args.announce {
@@ -149,6 +150,21 @@ async fn idle_for(mut connections: Idle, seconds: Option<u64>) {
         let still = tokio::time::timeout(Duration::from_secs(seconds), connections.wait_for(|open| *open > 0)).await.is_err();
         if still {
             return;
+        }
+    }
+}
+
+fn say_trust(gateway: &Gateway) {
+    let why = gateway.scrubber.text(&gateway.standing().why).0;
+    match gateway.standing().trust {
+        Trust::Separate => log::info(log::Component::Gateway, "trust: separate").with("why", &why).emit(),
+        Trust::SameUser => {
+            log::warn(
+                log::Component::Gateway,
+                "trust: same-user; whoever runs as this user can change policy and log (a guard rail, not a boundary)",
+            )
+            .with("why", &why)
+            .emit();
         }
     }
 }

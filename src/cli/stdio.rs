@@ -29,7 +29,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
     };
     let (input, output) = standard_streams();
     if args.in_process {
-        let gateway = Gateway::open(settings)?;
+        let gateway = super::open_closed(settings)?;
         let connection = connection_here(&gateway, &folder, explicit)?;
         let stopped = gateway.clone();
         tokio::spawn(async move {

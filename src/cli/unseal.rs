@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Failure, exit, out};
 use crate::gateway::audit_options;
-use crate::home::{Home, Settings};
+use crate::home::Settings;
 
 /// Reopens a sealed log.
 #[derive(clap::Args)]
@@ -15,7 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
-    let home = Home::open(&settings.home)?;
+    let home = super::own_home(settings, "unseal")?;
     let _only = home.lock()?;
     let unsealed =
         opsgate_audit::unseal(audit_options(&home)?).map_err(|error| Failure::new(exit::FINDING, format!("the log stays sealed: {error}")))?;

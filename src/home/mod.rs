@@ -1,6 +1,7 @@
 //! The one directory that holds a gateway's state, and the lock that makes it one gateway.
 
 mod github;
+pub mod service;
 mod settings;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -53,6 +54,9 @@ pub enum HomeError {
         /// The process that holds it, as far as it told.
         holder: String,
     },
+    /// Somebody else could put another folder in its place.
+    #[error("the home cannot be used: {0}, or set OPSGATE_HOME to a folder of your own")]
+    Exposed(#[from] crate::trust::Exposed),
     /// The socket's address would not fit.
     #[error("the home `{0}` has too long a path for a socket (100 bytes at most); set OPSGATE_HOME to a shorter one")]
     PathTooLong(PathBuf),
@@ -94,6 +98,7 @@ impl Home {
         if mode & 0o077 != 0 {
             return Err(HomeError::OpenToOthers { path, mode });
         }
+        crate::trust::guarded(&path)?;
         if path.as_os_str().len() > 100 - "/gateway.sock".len() {
             return Err(HomeError::PathTooLong(path));
         }

@@ -10,6 +10,10 @@ use super::github::GithubSettings;
 pub struct Settings {
     /// `OPSGATE_HOME`, else the platform's state folder.
     pub home: PathBuf,
+    /// Whether the environment named the home: then it is that home's gateway that is meant, and not the machine's.
+    pub home_named: bool,
+    /// `OPSGATE_SOCKET`: where the gateway listens, and where clients join it, in place of the home's own socket.
+    pub socket: Option<PathBuf>,
     /// `OPSGATE_POLICY`.
     pub policy: Option<PathBuf>,
     /// `OPSGATE_LISTEN`.
@@ -65,7 +69,7 @@ pub enum SettingsError {
 }
 
 /// Every `OPSGATE_*` variable there is.
-pub const VARIABLES: [&str; 5] = ["OPSGATE_HOME", "OPSGATE_POLICY", "OPSGATE_LISTEN", "OPSGATE_ADMIN_LISTEN", "OPSGATE_LOG"];
+pub const VARIABLES: [&str; 6] = ["OPSGATE_HOME", "OPSGATE_POLICY", "OPSGATE_SOCKET", "OPSGATE_LISTEN", "OPSGATE_ADMIN_LISTEN", "OPSGATE_LOG"];
 
 impl Settings {
     /// Reads the process's environment.
@@ -108,8 +112,18 @@ impl Settings {
             .or_else(|| set("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("opsgate")))
             .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state/opsgate")))
             .ok_or(SettingsError::NoHome)?;
+        let socket = set("OPSGATE_SOCKET").map(PathBuf::from);
+        if let Some(socket) = socket.as_ref().filter(|socket| !socket.is_absolute() || socket.as_os_str().len() > 107) {
+            return Err(SettingsError::Value {
+                name: "OPSGATE_SOCKET",
+                value: socket.display().to_string(),
+                expected: "an absolute path of at most 107 bytes",
+            });
+        }
         Ok(Self {
             home,
+            home_named: set("OPSGATE_HOME").is_some(),
+            socket,
             policy: set("OPSGATE_POLICY").map(PathBuf::from),
             listen: address("OPSGATE_LISTEN")?,
             admin_listen: address("OPSGATE_ADMIN_LISTEN")?,
@@ -135,7 +149,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_fit_are_told() {
-        for (name, value) in [("OPSGATE_LISTEN", "8787"), ("WRITE_MODE", "maybe")] {
+        for (name, value) in [("OPSGATE_LISTEN", "8787"), ("WRITE_MODE", "maybe"), ("OPSGATE_SOCKET", "gateway.sock")] {
             let error = read(&[("HOME", "/h"), (name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
         }

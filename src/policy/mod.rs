@@ -172,6 +172,11 @@ impl Policy {
         self.core.systems.get(system).map(|system| system.mode)
     }
 
+    /// The systems that are listed, each with its mode.
+    pub fn systems(&self) -> impl Iterator<Item = (&str, Mode)> {
+        self.core.systems.iter().map(|(name, system)| (name.as_str(), system.mode))
+    }
+
     /// Whether writes are possible at all, as far as the policy says.
     #[must_use]
     pub fn write_mode(&self) -> bool {

@@ -33,8 +33,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let head = gateway.log.head();
     let ready = head.sealed.is_none() && !gateway.stopping().is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body =
-        json!({ "ready": ready, "sealed": head.sealed.is_some(), "trust": "same-user", "policy": gateway.policy().hash(), "audit_seq": head.seq });
+    let body = json!({ "ready": ready, "sealed": head.sealed.is_some(), "trust": gateway.standing().trust, "policy": gateway.policy().hash(), "audit_seq": head.seq });
     (status, axum::Json(body))
 }
 

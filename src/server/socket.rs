@@ -1,29 +1,25 @@
-//! The home's socket: the gateway's end and a client's first word.
+//! A client's first word on the gateway's socket, and the answer to it.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
+use tokio::net::UnixStream;
 
 use super::handler::Connection;
 use super::line::{Lines, NextLine};
 use super::peer::{serve_stream, workspace_for};
 use crate::error::Code;
 use crate::gateway::Gateway;
-use crate::home::{Home, Settings};
+use crate::home::Settings;
 use crate::identity::Caller;
 use crate::observe::log;
 
 /// How long a joined client may take to say its first word.
 const FIRST_WORD: Duration = Duration::from_secs(5);
-/// Connections at once; more are closed at the door.
-const MOST_CONNECTIONS: usize = 512;
 
 /// The first line a client sends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,7 +49,7 @@ impl Hello {
 }
 
 /// The gateway's answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct HelloReply {
     /// Why the connection ends, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,71 +60,30 @@ pub struct HelloReply {
     /// Why there is none, where a folder was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub without_workspace: Option<String>,
+    /// What this caller may know of the gateway; not where the connection ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
 }
 
-/// How many connections are open, so that a gateway started for clients can end when idle.
-pub type Idle = watch::Receiver<usize>;
-
-/// Listens on the home's socket. A stale socket of a dead gateway is replaced: the home's lock says it is dead.
-///
-/// # Errors
-/// Where the socket cannot be made.
-pub fn serve_socket(gateway: Arc<Gateway>) -> std::io::Result<(Idle, impl Future<Output = ()>)> {
-    let path = gateway.home().socket();
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let (count, idle) = watch::channel(0usize);
-    let accept = async move {
-        let (count, tasks) = (Arc::new(count), TaskTracker::new());
-        while let Some(accepted) = gateway.stopping().run_until_cancelled(listener.accept()).await {
-            let Ok((stream, _)) = accepted else {
-                tokio::time::sleep(Duration::from_millis(50)).await; // out of descriptors: let some close
-                continue;
-            };
-            let full = *count.borrow() >= MOST_CONNECTIONS;
-            let (gateway, counted) = (gateway.clone(), Counted::one(&count));
-            tasks.spawn(async move {
-                if full {
-                    turn_away(stream).await;
-                } else {
-                    welcome(gateway, stream).await;
-                }
-                drop(counted);
-            });
-        }
-        tasks.close();
-        tasks.wait().await;
-        let _ = std::fs::remove_file(&path); // the next gateway replaces it anyway
-    };
-    Ok((idle, accept))
+/// What a gateway tells a caller that its policy knows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct About {
+    /// Whether this caller could change the gateway: `same-user` or `separate`.
+    pub trust: String,
+    /// Why, as for any caller.
+    pub why: String,
+    /// The policy's hash.
+    pub policy: String,
+    /// `development` or `production`.
+    pub profile: String,
+    /// Whether writes are possible at all.
+    pub write_mode: bool,
+    /// The systems that the policy lists, each with its mode.
+    pub systems: BTreeMap<String, String>,
 }
 
-/// One open connection in the count, for as long as it lives.
-struct Counted(Arc<watch::Sender<usize>>);
-
-impl Counted {
-    fn one(count: &Arc<watch::Sender<usize>>) -> Self {
-        count.send_modify(|n| *n += 1);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.send_modify(|n| *n -= 1);
-    }
-}
-
-async fn turn_away(mut stream: UnixStream) {
-    let reply = refusal("too many connections are open; close some and try again".into());
-    let _ = tokio::time::timeout(FIRST_WORD, send(&mut stream, &reply)).await; // it is turned away either way
-}
-
-async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
+/// Serves one client, from its first word to its last.
+pub(super) async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     let caller = match Caller::of_peer(&stream) {
         Ok(caller) => caller,
         Err(error) => {
@@ -150,7 +105,9 @@ async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
         }
         Ok(Hello { opsgate: 1, workspace, explicit, write_mode_off: off, .. }) => {
             write_mode_off = off;
-            greet(&gateway, &caller, workspace, explicit).await
+            let (reply, workspace) = greet(&gateway, &caller, workspace, explicit).await;
+            let about = reply.error.is_none().then(|| about(&gateway, &caller)).flatten();
+            (HelloReply { about, ..reply }, workspace)
         }
         _ => (refusal("this gateway speaks another version of opsgate; stop it with SIGTERM and try again".into()), None),
     };
@@ -162,33 +119,62 @@ async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     serve_stream(gateway, connection, lines, output).await;
 }
 
+/// A connection is closed with these words before it has said any.
+pub(super) async fn turn_away(mut stream: UnixStream, why: &str) {
+    let _ = tokio::time::timeout(FIRST_WORD, send(&mut stream, &refusal(why.to_owned()))).await; // it is turned away either way
+}
+
+/// What a caller that the policy knows is told.
+fn about(gateway: &Gateway, caller: &Caller) -> Option<About> {
+    let policy = gateway.policy();
+    policy.caller(caller.id())?;
+    Some(About {
+        trust: gateway.trust_of(caller).to_string(),
+        why: gateway.standing().why.clone(),
+        policy: policy.hash().to_owned(),
+        profile: word(policy.settings().deployment),
+        write_mode: policy.write_mode() && !gateway.write_mode_off,
+        systems: policy.systems().map(|(name, mode)| (name.to_owned(), word(mode))).collect(),
+    })
+}
+
+/// A value that is one word on the wire.
+pub(crate) fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 type Greeted = (HelloReply, Option<Arc<opsgate_tools::workspace::Workspace>>);
 
 async fn greet(gateway: &Arc<Gateway>, caller: &Caller, folder: Option<PathBuf>, explicit: bool) -> Greeted {
-    let Some(folder) = folder else { return (HelloReply { error: None, workspace: None, without_workspace: None }, None) };
+    let Some(folder) = folder else { return (HelloReply::default(), None) };
+    // INVARIANT: nothing is opened for whom the policy does not know (test: tests/setup.rs, a_stranger_learns_nothing).
+    if gateway.policy().caller(caller.id()).is_none() {
+        let why = format!("the policy does not know `{}`; ask whoever keeps it to list it under `callers`", caller.id());
+        return if explicit { (refusal(why), None) } else { (HelloReply { without_workspace: Some(why), ..HelloReply::default() }, None) };
+    }
     let (opener, who) = (gateway.clone(), caller.clone());
     let opened = tokio::task::spawn_blocking(move || workspace_for(&opener, &who, &folder)).await;
     match opened {
         Ok(Ok(workspace)) => {
-            let reply = HelloReply { error: None, workspace: Some(workspace.root_path().to_owned()), without_workspace: None };
+            let reply = HelloReply { workspace: Some(workspace.root_path().to_owned()), ..HelloReply::default() };
             (reply, Some(workspace))
         }
         Ok(Err(why)) if why.code == Code::PolicyDenied => {
             gateway.refuse_at_door(caller.clone(), "", why.clone()).await;
             let why = gateway.scrubber.text_owned(why.message).0.into_inner();
-            if explicit { (refusal(why), None) } else { (HelloReply { error: None, workspace: None, without_workspace: Some(why) }, None) }
+            if explicit { (refusal(why), None) } else { (HelloReply { without_workspace: Some(why), ..HelloReply::default() }, None) }
         }
         Ok(Err(why)) if explicit => (refusal(gateway.scrubber.text_owned(why.message).0.into_inner()), None),
         Ok(Err(why)) => {
             let why = gateway.scrubber.text_owned(why.message).0.into_inner();
-            (HelloReply { error: None, workspace: None, without_workspace: Some(why) }, None)
+            (HelloReply { without_workspace: Some(why), ..HelloReply::default() }, None)
         }
         Err(_) => (refusal("the workspace could not be opened; the gateway's log has the detail".into()), None),
     }
 }
 
 fn refusal(error: String) -> HelloReply {
-    HelloReply { error: Some(error), workspace: None, without_workspace: None }
+    HelloReply { error: Some(error), ..HelloReply::default() }
 }
 
 async fn send<T: Serialize>(output: &mut (impl AsyncWriteExt + Unpin), message: &T) -> std::io::Result<()> {
@@ -197,12 +183,12 @@ async fn send<T: Serialize>(output: &mut (impl AsyncWriteExt + Unpin), message: 
     output.write_all(&line).await
 }
 
-/// A client's end: joins the home's gateway and says its first word.
+/// A client's end: joins the gateway at this socket and says its first word.
 ///
 /// # Errors
 /// Where no gateway listens, or it hangs up. The gateway's own refusal is in the reply.
-pub async fn join(home: &Home, hello: &Hello) -> std::io::Result<(UnixStream, HelloReply)> {
-    let mut stream = UnixStream::connect(home.socket()).await?;
+pub async fn join(socket: &Path, hello: &Hello) -> std::io::Result<(UnixStream, HelloReply)> {
+    let mut stream = UnixStream::connect(socket).await?;
     send(&mut stream, hello).await?;
     // Byte by byte up to the line's end, so that nothing of what follows is swallowed; the reply is short.
     let mut line = Vec::new();

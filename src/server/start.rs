@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -44,6 +45,16 @@ pub enum StartFailed {
         /// Its exit code.
         exit: u8,
     },
+    /// The machine's gateway does not answer, and none is started in its place.
+    #[error(
+        "the gateway at `{socket}` does not answer: {source}; start the service (`opsgate doctor` says more), or name a home of your own with OPSGATE_HOME"
+    )]
+    Service {
+        /// Its socket.
+        socket: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// It could not be run or joined.
     #[error("the gateway could not be started: {0}; `opsgate serve` shows why")]
     Io(#[from] std::io::Error),
@@ -52,14 +63,18 @@ pub enum StartFailed {
     TooLate,
 }
 
-/// Joins the home's gateway; where none runs, starts one as gpg-agent is started. One of many that try at once starts it.
+/// Joins the machine's gateway where there is one, else the home's; where none runs, starts one as gpg-agent is started. One of many that try at once starts it.
 ///
 /// # Errors
 /// Where it cannot be started or joined, with its own reason and exit code.
 pub async fn join_or_start(settings: &Settings, hello: &Hello) -> Result<(UnixStream, HelloReply), StartFailed> {
-    let home = Home::open(&settings.home)?;
     let joined = async {
-        match join(&home, hello).await {
+        if let Some(socket) = settings.service() {
+            // INVARIANT: where the machine has a gateway, none is started beside it (test: tests/setup.rs, a_stopped_service_is_told).
+            return join(&socket, hello).await.map_err(|source| StartFailed::Service { socket, source });
+        }
+        let home = Home::open(&settings.home)?;
+        match join(&home.socket(), hello).await {
             Ok(joined) => Ok(joined),
             Err(_) => start(&home, settings, hello).await,
         }
@@ -74,7 +89,7 @@ async fn start(home: &Home, settings: &Settings, hello: &Hello) -> Result<(UnixS
     let mut pause = Duration::from_millis(10);
     loop {
         // Whoever had the turn before may have started it.
-        if let Ok(joined) = join(home, hello).await {
+        if let Ok(joined) = join(&home.socket(), hello).await {
             drop(turn);
             return Ok(joined);
         }

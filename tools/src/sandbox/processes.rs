@@ -60,11 +60,12 @@ pub(super) fn threads_of_machine() -> u64 {
     load.split(' ').nth(3).and_then(|field| field.split_once('/')?.1.parse().ok()).unwrap_or(0)
 }
 
-/// How many threads a user has, as the kernel counts them for a limit.
+/// How many threads a user has, as the kernel counts them for a limit. The folder in `/proc` of a process that cannot be
+/// attached to, as the gateway, is root's; its status tells whose it is.
 pub(super) fn threads_of_user(uid: u32) -> u64 {
     let is_users = |pid: i32| {
-        use std::os::unix::fs::MetadataExt;
-        fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == uid)
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok()) == Some(uid)
     };
     all().filter(|process| is_users(process.pid)).map(|process| process.threads).sum()
 }

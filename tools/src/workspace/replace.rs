@@ -86,8 +86,9 @@ struct Temporary<'d> {
 
 impl<'d> Temporary<'d> {
     fn write(dir: &'d Dir, content: &[u8], old: Option<&Old>) -> Result<Self, ToolError> {
-        // One that replaces a private file is never wider than it, not even for a moment.
-        let mode = Mode::from_raw_mode(if old.is_some() { 0o600 } else { 0o644 });
+        // One that replaces a private file is never wider than it, not even for a moment. A new one is as the umask, or the
+        // folder's default access list, says.
+        let mode = Mode::from_raw_mode(if old.is_some() { 0o600 } else { 0o666 });
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let name = format!(".opsgate-{:016x}.tmp", RandomState::new().build_hasher().finish());
         let mut file = rustix::fs::openat(dir, name.as_str(), flags, mode).map(File::from).map_err(|errno| failed("created", errno))?;

@@ -1,0 +1,213 @@
+//! `opsgate setup --check`: whether an installation is as it was made, fact by fact.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::layout::Layout;
+use super::recorded::Recorded;
+use super::{account, script, unit};
+use crate::catalogue;
+use crate::policy::Policy;
+use crate::trust::{Accounts, User, guarded_for};
+
+/// How long the gateway may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// One fact.
+#[derive(Debug, Serialize)]
+pub struct Fact {
+    /// Its name.
+    pub id: &'static str,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+}
+
+type Found = Result<String, String>;
+
+/// Checks an installation on this machine. `agent` is the agent's user where the installation does not remember one.
+pub fn check(layout: &Layout, systemd: bool, agent: Option<&str>) -> Vec<Fact> {
+    let started = if systemd { layout.unit() } else { layout.script() };
+    let recorded = Recorded::of_file(&layout.on_disk(&started));
+    let accounts = Accounts::read(layout.root());
+    let agent = agent.or(recorded.as_ref().and_then(|recorded| recorded.agent.as_deref()));
+    let agent = agent.and_then(|name| accounts.user(name)).cloned();
+    let user = account::user(layout);
+    let mut facts = Facts { layout, facts: Vec::new() };
+    facts.add("user", user_is_apart(layout, &accounts, agent.as_ref()));
+    let Ok(user) = user else { return facts.facts };
+    facts.add("program", guarded(layout, &layout.program()).and_then(|said| runnable(layout, said)));
+    facts.add("home", private(layout, &layout.home(), user.uid, 0o700));
+    facts.add("home-folders", layout.home().parent().map_or(Ok(String::new()), |above| guarded(layout, above)));
+    for name in ["keys", "signing.key", "digest.key"] {
+        let file = layout.home().join(name);
+        if layout.on_disk(&file).exists() {
+            facts.add("home-files", private(layout, &file, user.uid, 0o600));
+        }
+    }
+    facts.add("policy", policy(layout, &user, agent.as_ref()));
+    facts.add("environment", guarded(layout, &layout.environment()).and_then(|_| private(layout, &layout.environment(), 0, 0o600)));
+    let expected = recorded.as_ref().map(|recorded| if systemd { unit::text(layout, recorded) } else { script::text(layout, recorded) });
+    facts.add(if systemd { "unit" } else { "script" }, guarded(layout, &started).and_then(|_| as_written(layout, &started, expected)));
+    if layout.is_this_machine() {
+        facts.running(&user);
+    }
+    facts.facts
+}
+
+struct Facts<'a> {
+    layout: &'a Layout,
+    facts: Vec<Fact>,
+}
+
+impl Facts<'_> {
+    fn add(&mut self, id: &'static str, found: Found) {
+        let ok = found.is_ok();
+        self.facts.push(Fact { id, ok, found: found.unwrap_or_else(|why| why) });
+    }
+
+    /// What only a running gateway shows.
+    fn running(&mut self, user: &User) {
+        let pid = match answering(self.layout, user) {
+            Ok(pid) => pid,
+            Err(why) => return self.add("socket", Err(why)),
+        };
+        self.add("socket", Ok(format!("{} answers as `{}`", self.layout.socket().display(), user.name)));
+        self.add("socket-folder", socket_folder(self.layout, user));
+        self.add("process", process(self.layout, user, pid));
+        self.add("unattachable", unattachable(pid));
+    }
+}
+
+fn user_is_apart(layout: &Layout, accounts: &Accounts, agent: Option<&User>) -> Found {
+    let user = account::user(layout).map_err(|error| error.to_string())?;
+    let shown = accounts.user_text(user.uid);
+    if user.uid == 0 {
+        return Err(format!("{shown} is root"));
+    }
+    if account::logs_in(&user) {
+        return Err(format!("{shown} can log in with {}", user.shell));
+    }
+    let Some(agent) = agent else { return Err("the agent's user is not known; name it with --agent".to_owned()) };
+    if agent.uid == user.uid {
+        return Err(format!("{shown} is the agent's user too"));
+    }
+    if !accounts.only(user.gid, &[user.uid]) {
+        return Err(format!("others are in the group {}", accounts.group_text(user.gid)));
+    }
+    Ok(format!("{shown} does not log in, and is not the agent's {}", accounts.user_text(agent.uid)))
+}
+
+/// Root's alone, with every folder above.
+fn guarded(layout: &Layout, path: &Path) -> Found {
+    let on_disk = layout.on_disk(path);
+    if !on_disk.exists() {
+        return Err(format!("{} is not there; run `opsgate setup`", path.display()));
+    }
+    guarded_for(&on_disk, &[0]).map(|()| format!("{} is root's alone", path.display())).map_err(|exposed| exposed.to_string())
+}
+
+/// Of this owner and mode.
+fn private(layout: &Layout, path: &Path, uid: u32, mode: u32) -> Found {
+    let shown = path.display();
+    let meta = layout.on_disk(path).symlink_metadata().map_err(|error| format!("{shown}: {error}"))?;
+    let (has, owner) = (meta.mode() & 0o7777, meta.uid());
+    if owner != uid {
+        return Err(format!("{shown} belongs to uid {owner} and not to uid {uid}; run `chown {uid} {shown}`"));
+    }
+    if has != mode {
+        return Err(format!("{shown} has the mode {has:04o} and not {mode:04o}; run `chmod {mode:04o} {shown}`"));
+    }
+    Ok(format!("{shown} is uid {uid}'s alone"))
+}
+
+fn runnable(layout: &Layout, said: String) -> Found {
+    let path = layout.on_disk(&layout.program());
+    let mode = path.metadata().map_err(|error| error.to_string())?.permissions().mode() & 0o7777;
+    if mode == 0o755 { Ok(said) } else { Err(format!("{} has the mode {mode:04o} and not 0755", layout.program().display())) }
+}
+
+/// Beyond all but root, not read by everybody, sound, and one that knows the agent.
+fn policy(layout: &Layout, user: &User, agent: Option<&User>) -> Found {
+    let said = guarded(layout, &layout.policy())?;
+    let path = layout.on_disk(&layout.policy());
+    let meta = path.metadata().map_err(|error| error.to_string())?;
+    if meta.mode() & 0o7 != 0 || meta.gid() != user.gid {
+        return Err(format!("{0} should be root:{1} 0640; run `chown root:{1} {0} && chmod 0640 {0}`", layout.policy().display(), user.name));
+    }
+    let catalogue = catalogue::catalogue().map_err(|error| error.to_string())?;
+    let policy = Policy::load(&path, &catalogue).map_err(|errors| errors.to_string())?;
+    match agent {
+        Some(agent) if policy.caller(&format!("local:uid={}", agent.uid)).is_none() => {
+            Err(format!("the policy does not know the agent; add \"local:uid={}\" under `callers`", agent.uid))
+        }
+        _ => Ok(format!("{said}, and sound")),
+    }
+}
+
+fn as_written(layout: &Layout, path: &Path, expected: Option<String>) -> Found {
+    let there = std::fs::read_to_string(layout.on_disk(path)).map_err(|error| format!("{}: {error}", path.display()))?;
+    if expected.is_some_and(|expected| expected == there) {
+        Ok(format!("{} is as setup writes it", path.display()))
+    } else {
+        Err(format!("{} was changed, or is of another version; run `opsgate setup`", path.display()))
+    }
+}
+
+/// The process behind the socket: it speaks opsgate's hand-shake, and the kernel says whose it is.
+fn answering(layout: &Layout, user: &User) -> Result<u32, String> {
+    use std::io::{BufRead, Write};
+    let socket = layout.socket();
+    let silent = |error: std::io::Error| format!("{} does not answer: {error}", socket.display());
+    let mut stream = std::os::unix::net::UnixStream::connect(&socket).map_err(silent)?;
+    stream.set_read_timeout(Some(ANSWER)).map_err(silent)?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream).map_err(|error| silent(error.into()))?;
+    if peer.uid.as_raw() != user.uid {
+        return Err(format!("{} is answered by uid {} and not by `{}`", socket.display(), peer.uid.as_raw(), user.name));
+    }
+    stream.write_all(b"{\"opsgate\":1,\"workspace\":null,\"explicit\":false,\"write_mode_off\":false,\"policy\":null}\n").map_err(silent)?;
+    let mut line = String::new();
+    std::io::BufReader::new(&stream).read_line(&mut line).map_err(silent)?;
+    if serde_json::from_str::<crate::server::HelloReply>(&line).is_err() {
+        return Err(format!("what answers at {} is no opsgate", socket.display()));
+    }
+    u32::try_from(peer.pid.as_raw_nonzero().get()).map_err(|error| error.to_string())
+}
+
+fn socket_folder(layout: &Layout, user: &User) -> Found {
+    guarded_for(layout.socket().parent().unwrap_or(Path::new("/run")), &[0, user.uid])
+        .map(|()| "nobody else can put a socket in its place".to_owned())
+        .map_err(|exposed| exposed.to_string())
+}
+
+/// The installed program, under the gateway's user in every respect, without capabilities.
+fn process(layout: &Layout, user: &User, pid: u32) -> Found {
+    let proc = Path::new("/proc").join(pid.to_string());
+    let program = std::fs::read_link(proc.join("exe")).map_err(|error| format!("process {pid}: {error}"))?;
+    if program != layout.program() {
+        return Err(format!("process {pid} runs {} and not {}; start the service again", program.display(), layout.program().display()));
+    }
+    let status = std::fs::read_to_string(proc.join("status")).map_err(|error| format!("process {pid}: {error}"))?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
+    if field("Uid:").split_whitespace().any(|uid| uid != user.uid.to_string()) {
+        return Err(format!("process {pid} has the uids {}", field("Uid:")));
+    }
+    if field("CapEff:").bytes().any(|b| b != b'0') || field("CapPrm:").bytes().any(|b| b != b'0') {
+        return Err(format!("process {pid} has capabilities"));
+    }
+    if field("NoNewPrivs:") != "1" {
+        return Err(format!("process {pid} could gain privileges"));
+    }
+    Ok(format!("process {pid} runs as `{}` alone, with no capability and none to gain", user.name))
+}
+
+/// The kernel gives the `/proc` files of a process that cannot be attached to, to root.
+fn unattachable(pid: u32) -> Found {
+    let environ = Path::new("/proc").join(pid.to_string()).join("environ");
+    let owner = environ.metadata().map_err(|error| format!("process {pid}: {error}"))?.uid();
+    if owner == 0 { Ok(format!("process {pid} cannot be attached to")) } else { Err(format!("process {pid} can be attached to by uid {owner}")) }
+}

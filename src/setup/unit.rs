@@ -1,0 +1,89 @@
+//! The systemd unit: the gateway with as little of the machine as it needs.
+
+use super::layout::Layout;
+use super::recorded::Recorded;
+
+/// The unit of this installation.
+///
+/// `ProtectHome=read-only` and not `yes`: workspaces lie in homes, and file permissions say which of them it may read.
+/// `/proc` shows all processes: a sandboxed command's limit of threads counts those of the gateway, which hides itself.
+/// `capset` is how the sandbox of a command gives capabilities up. A workspace beneath /tmp is not seen, since `/tmp` is the gateway's own. A program that it runs is under the same
+/// rules: one that writes code at run time (a JIT) needs `MemoryDenyWriteExecute=no` in a drop-in.
+pub(super) fn text(layout: &Layout, recorded: &Recorded) -> String {
+    let name = layout.name();
+    let mut writable = vec![layout.home()];
+    writable.extend(recorded.writable.iter().cloned());
+    let writable: Vec<_> = writable.iter().map(|path| quoted(&path.display().to_string())).collect();
+    let listen = recorded.listen.map(|listen| format!("Environment=OPSGATE_LISTEN={listen}\n")).unwrap_or_default();
+    format!(
+        "\
+{recorded}
+[Unit]
+Description=opsgate, the gateway between AI clients and production
+After=network.target
+
+[Service]
+Type=exec
+ExecStart={program} {serve}
+User={name}
+Group={name}
+UMask=0077
+Environment=OPSGATE_HOME={home}
+Environment=OPSGATE_POLICY={policy}
+Environment=OPSGATE_SOCKET={socket}
+{listen}EnvironmentFile=-{environment}
+RuntimeDirectory={name}
+RuntimeDirectoryMode=0755
+WorkingDirectory=/
+Restart=on-failure
+RestartSec=1
+RestartPreventExitStatus=64 70
+TimeoutStopSec=30
+LimitCORE=0
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths={writable}
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
+SystemCallFilter=~@privileged @keyring
+SystemCallFilter=capset
+
+[Install]
+WantedBy=multi-user.target
+",
+        recorded = recorded.line(),
+        program = layout.program().display(),
+        serve = recorded.serve(),
+        home = layout.home().display(),
+        policy = layout.policy().display(),
+        socket = layout.socket().display(),
+        environment = layout.environment().display(),
+        writable = writable.join(" "),
+    )
+}
+
+/// A path as systemd takes it: its specifiers and quotes mean themselves.
+fn quoted(path: &str) -> String {
+    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%"))
+}

@@ -1,0 +1,138 @@
+//! The machine's own users and groups, as `/etc/passwd` and `/etc/group` list them.
+
+use std::path::Path;
+
+/// A user of `/etc/passwd`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its first group.
+    pub gid: u32,
+    /// Its home folder.
+    pub home: String,
+    /// What it logs in to.
+    pub shell: String,
+}
+
+/// A group of `/etc/group`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub gid: u32,
+    /// The names of those that are in it beside the ones whose first group it is.
+    pub members: Vec<String>,
+}
+
+/// All of them. Users of a directory service are not among them: what depends on one is then judged strictly.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts {
+    users: Vec<User>,
+    groups: Vec<Group>,
+}
+
+impl Accounts {
+    /// Reads the files beneath this root, `/` as a rule. A file that is not there lists nobody.
+    #[must_use]
+    pub fn read(root: &Path) -> Self {
+        let text = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
+        Self::parse(&text("etc/passwd"), &text("etc/group"))
+    }
+
+    /// Reads the two files' text; lines that do not fit list nobody.
+    #[must_use]
+    pub fn parse(passwd: &str, group: &str) -> Self {
+        let user = |line: &str| {
+            let mut fields = line.split(':');
+            let (name, _, uid, gid, _, home, shell) =
+                (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            Some(User { name: name.into(), uid: uid.parse().ok()?, gid: gid.parse().ok()?, home: home.into(), shell: shell.into() })
+        };
+        let group_of = |line: &str| {
+            let mut fields = line.split(':');
+            let (name, _, gid, members) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            let members = members.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            Some(Group { name: name.into(), gid: gid.parse().ok()?, members })
+        };
+        Self { users: passwd.lines().filter_map(user).collect(), groups: group.lines().filter_map(group_of).collect() }
+    }
+
+    /// The user of this name.
+    #[must_use]
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name == name)
+    }
+
+    /// The user of this number.
+    #[must_use]
+    pub fn uid(&self, uid: u32) -> Option<&User> {
+        self.users.iter().find(|user| user.uid == uid)
+    }
+
+    /// The group of this name.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// The groups that list this user, its first one among them.
+    pub fn groups_of(&self, user: &User) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(move |group| group.gid == user.gid || group.members.contains(&user.name))
+    }
+
+    /// Whether nobody but these users is in the group. A group that is not listed may have members we cannot see.
+    #[must_use]
+    pub fn only(&self, gid: u32, uids: &[u32]) -> bool {
+        let mut listed = self.groups.iter().filter(|group| group.gid == gid).peekable();
+        let is_ours = |name: &String| self.user(name).is_some_and(|user| uids.contains(&user.uid));
+        listed.peek().is_some()
+            && listed.all(|group| group.members.iter().all(is_ours))
+            && self.users.iter().filter(|user| user.gid == gid).all(|user| uids.contains(&user.uid))
+    }
+
+    /// A user's name and number, for a person.
+    #[must_use]
+    pub fn user_text(&self, uid: u32) -> String {
+        self.uid(uid).map_or_else(|| format!("uid {uid}"), |user| format!("`{}` (uid {uid})", user.name))
+    }
+
+    /// A group's name, or its number where it has none.
+    #[must_use]
+    pub fn group_name(&self, gid: u32) -> String {
+        self.groups.iter().find(|group| group.gid == gid).map_or_else(|| gid.to_string(), |group| group.name.clone())
+    }
+
+    /// A group's name and number, for a person.
+    #[must_use]
+    pub fn group_text(&self, gid: u32) -> String {
+        self.groups.iter().find(|group| group.gid == gid).map_or_else(|| format!("gid {gid}"), |group| format!("`{}` (gid {gid})", group.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nana:x:1000:1000::/home/ana:/bin/sh\nben:x:1001:1001::/home/ben:/bin/sh\nbroken:x\n";
+    const GROUP: &str = "root:x:0:\nana:x:1000:\nben:x:1001:ana\nstaff:x:50:\n";
+
+    #[test]
+    fn a_private_group_has_nobody_else() {
+        let accounts = Accounts::parse(PASSWD, GROUP);
+        for (gid, uids, expected) in [
+            (1000, &[1000][..], true),
+            (1001, &[1001], false),
+            (1001, &[1000, 1001], true),
+            (1000, &[1001], false),
+            (50, &[0], true),
+            (4242, &[0], false),
+        ] {
+            assert_eq!(accounts.only(gid, uids), expected, "{gid} {uids:?}");
+        }
+        assert_eq!(accounts.user("broken"), None);
+    }
+}

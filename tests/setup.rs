@@ -1,0 +1,629 @@
+//! The gateway under a user of its own, with real users of this machine: what the agent's user can do, and cannot.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod harness;
+
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+
+use harness::repository::Repository;
+use harness::{fresh_secret, text};
+use opsgate::trust::Acl;
+use serde_json::Value;
+
+/// The accounts' files take one writer at a time.
+static ACCOUNTS: Mutex<()> = Mutex::new(());
+
+/// Two users made for a test, and what is installed under the first one's name. All of it goes when dropped.
+struct Machine {
+    gateway: String,
+    agent: String,
+    agent_ids: (u32, u32),
+    folder: tempfile::TempDir,
+}
+
+/// The machine, or a loud word that the test cannot be held here.
+fn machine() -> Option<Machine> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root makes users and installs");
+        return None;
+    }
+    let folder = tempfile::Builder::new().prefix("ogsetup").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut random = [0u8; 4];
+    getrandom::fill(&mut random).unwrap();
+    let suffix: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    let (gateway, agent) = (format!("opsgate-test-{suffix}"), format!("opsgate-agent-{suffix}"));
+    let home = folder.path().join("agent");
+    // From here on, whatever fails is cleaned away.
+    let mut machine = Machine { gateway, agent, agent_ids: (0, 0), folder };
+    let made = {
+        let _one = ACCOUNTS.lock().unwrap();
+        Command::new("useradd").args(["--create-home", "--user-group", "--home-dir"]).arg(&home).arg(&machine.agent).output().unwrap()
+    };
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let accounts = opsgate::trust::Accounts::read(Path::new("/"));
+    let agent = accounts.user(&machine.agent).unwrap();
+    machine.agent_ids = (agent.uid, agent.gid);
+    std::fs::set_permissions(&home, PermissionsExt::from_mode(0o700)).unwrap();
+    Some(machine)
+}
+
+/// Whether files here take access lists; some file systems of containers do not.
+fn takes_access_lists() -> bool {
+    let file = tempfile::NamedTempFile::new_in("/tmp").unwrap();
+    let list = Acl::of_mode(0o600).granting(4_000_009, 4);
+    let takes = rustix::fs::setxattr(file.path(), "system.posix_acl_access", &list.bytes(), rustix::fs::XattrFlags::empty()).is_ok();
+    if !takes {
+        eprintln!("SKIPPED: the file system of /tmp has no access lists");
+    }
+    takes
+}
+
+impl Machine {
+    fn installed(args: &[&str]) -> Option<(Self, String)> {
+        let machine = machine()?;
+        let output = machine.setup(&[&["--agent", &machine.agent, "--no-systemd"], args].concat());
+        assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+        Some((machine, text(&output.stdout)))
+    }
+
+    fn setup(&self, args: &[&str]) -> Output {
+        let _one = ACCOUNTS.lock().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_opsgate"));
+        command.args(["setup", "--user", &self.gateway]).args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/root");
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The facts of `setup --check` that do not hold.
+    fn wrong(&self) -> Vec<String> {
+        let output = self.setup(&["--check", "--no-systemd", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+        let wrong: Vec<_> = report["facts"].as_array().unwrap().iter().filter(|fact| fact["ok"] == false).map(ToString::to_string).collect();
+        assert_eq!(output.status.code(), Some(i32::from(!wrong.is_empty())));
+        wrong
+    }
+
+    fn service(&self, verb: &str) -> Output {
+        Command::new(format!("/usr/local/sbin/{}-service", self.gateway)).arg(verb).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn home(&self) -> PathBuf {
+        Path::new("/var/lib").join(&self.gateway)
+    }
+
+    fn etc(&self, name: &str) -> PathBuf {
+        Path::new("/etc").join(&self.gateway).join(name)
+    }
+
+    fn program(&self) -> PathBuf {
+        Path::new("/usr/local/bin").join(&self.gateway)
+    }
+
+    fn agent_home(&self) -> PathBuf {
+        self.folder.path().join("agent")
+    }
+
+    fn pid(&self) -> String {
+        std::fs::read_to_string(self.home().join("gateway.lock")).unwrap()
+    }
+
+    /// A command as the agent's user, with a clean environment.
+    fn as_agent(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.agent_home()).current_dir("/");
+        command.uid(self.agent_ids.0).gid(self.agent_ids.1).stdin(Stdio::null());
+        command
+    }
+
+    /// `opsgate` as the agent's user, told where the service is.
+    fn opsgate(&self, args: &[&str]) -> Output {
+        let socket = format!("/run/{}/gateway.sock", self.gateway);
+        self.as_agent(self.program()).args(args).env("OPSGATE_SOCKET", socket).output().unwrap()
+    }
+
+    fn agent_can(&self, script: &str) -> bool {
+        self.as_agent("sh").args(["-c", script]).stderr(Stdio::null()).stdout(Stdio::null()).status().unwrap().success()
+    }
+
+    fn doctor(&self, command: &mut Command) -> (Value, String) {
+        let output = command.args(["doctor", "--json"]).output().unwrap();
+        let said = text(&output.stdout);
+        (serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{}", text(&output.stderr))), said)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let quiet = |command: &mut Command| {
+            let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        };
+        let script = format!("/usr/local/sbin/{}-service", self.gateway);
+        quiet(Command::new(&script).arg("stop"));
+        let _one = ACCOUNTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for user in [&self.gateway, &self.agent] {
+            quiet(Command::new("userdel").args(["--force", user]));
+            quiet(Command::new("groupdel").arg(user));
+        }
+        for path in [self.home(), self.etc(""), Path::new("/run").join(&self.gateway)] {
+            let _ = std::fs::remove_dir_all(path);
+        }
+        let _ = std::fs::remove_file(script);
+        let _ = std::fs::remove_file(self.program());
+    }
+}
+
+fn findings(report: &Value, way: &str) -> Vec<String> {
+    let ways = report["ways"].as_array().unwrap();
+    let found = ways.iter().find(|found| found["id"] == way).unwrap_or_else(|| panic!("no way `{way}`"));
+    found["findings"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
+    let Some((machine, said)) = Machine::installed(&["--approver", "ben", "--json"]) else { return };
+    let report: Value = serde_json::from_str(&said).unwrap();
+    let key = report["approver_key"].as_str().unwrap();
+    assert!(key.starts_with("opsgate_"));
+    assert_eq!(machine.wrong(), [""; 0]);
+
+    // A second run has nothing to do and shows no key.
+    let again = machine.setup(&["--agent", &machine.agent, "--no-systemd", "--approver", "ben", "--json"]);
+    let again: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert!(again["steps"].as_array().unwrap().iter().all(|step| step["state"] == "already"), "{again}");
+    assert_eq!(again["approver_key"], Value::Null);
+
+    let who = machine.opsgate(&["call", "policy_whoami"]);
+    assert!(who.status.success(), "{}", text(&who.stderr));
+    assert!(text(&who.stdout).contains(&format!("local:uid={}", machine.agent_ids.0)), "{}", text(&who.stdout));
+
+    // Root is no caller of this policy, and neither is anybody else.
+    let mut root = Command::new(machine.program());
+    root.args(["call", "policy_whoami"]).env("OPSGATE_SOCKET", format!("/run/{}/gateway.sock", machine.gateway));
+    assert_eq!(root.output().unwrap().status.code(), Some(1));
+
+    // What it reads and how: of each, root can, so that a refusal is one.
+    let secrets = [
+        machine.home().join("keys"),
+        machine.home().join("signing.key"),
+        machine.home().join("digest.key"),
+        machine.home().join("gateway.log"),
+        machine.etc("policy.yaml"),
+        machine.etc(&format!("{}.env", machine.gateway)),
+    ];
+    for file in secrets {
+        assert!(std::fs::read(&file).is_ok(), "{}", file.display());
+        assert!(!machine.agent_can(&format!("cat {}", file.display())), "reads {}", file.display());
+        assert!(!machine.agent_can(&format!(": >>{}", file.display())), "writes {}", file.display());
+        assert!(!machine.agent_can(&format!("rm -f {0} && ! test -e {0}", file.display())), "removes {}", file.display());
+        assert!(file.exists());
+    }
+    for folder in [machine.home(), machine.home().join("audit"), machine.etc(""), PathBuf::from("/run").join(&machine.gateway)] {
+        assert!(folder.is_dir());
+        assert!(!machine.agent_can(&format!("touch {}/planted", folder.display())), "writes in {}", folder.display());
+        assert!(!machine.agent_can(&format!("mv {0} {0}.old", folder.display())), "moves {}", folder.display());
+    }
+    assert!(!machine.agent_can(&format!("ls {}", machine.home().display())));
+    for file in [machine.program(), format!("/usr/local/sbin/{}-service", machine.gateway).into()] {
+        assert!(!machine.agent_can(&format!(": >>{}", file.display())), "writes {}", file.display());
+    }
+    let pid = machine.pid();
+    for attempt in [format!("kill -0 {pid}"), format!("cat /proc/{pid}/environ"), format!("head -c 1 /proc/{pid}/mem"), format!("ls /proc/{pid}/fd")]
+    {
+        assert!(!machine.agent_can(&attempt), "{attempt}");
+    }
+    if machine.agent_can("command -v strace") {
+        let output = machine.as_agent("strace").args(["-p", &pid, "-o", "/dev/null"]).output().unwrap();
+        assert!(!output.status.success() && text(&output.stderr).contains("not permitted"), "{}", text(&output.stderr));
+    } else {
+        eprintln!("SKIPPED: no strace to attach with; /proc/PID/mem was tried");
+    }
+    // Not even the gateway's own user attaches to it, or reads what it holds.
+    for attempt in [format!("cat /proc/{pid}/environ"), format!("head -c 1 /proc/{pid}/mem")] {
+        let script = format!("setpriv --reuid {0} --regid {0} --clear-groups sh -c '{attempt}'", machine.gateway);
+        assert!(!Command::new("sh").args(["-c", &script]).output().unwrap().status.success(), "{attempt}");
+    }
+}
+
+#[test]
+fn read_tools_work_on_the_agents_repository_and_on_what_comes_later() {
+    let repository = Repository::with(&[("a.txt", "hello\n"), ("sub/b.txt", "world\n")]);
+    let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
+    mode(repository.path(), 0o700);
+    let owned = Command::new("chown").args(["-R", &machine.agent]).arg(repository.path()).status().unwrap();
+    assert!(owned.success());
+    let call = |tool: &str, args: &str| machine.opsgate(&["call", tool, "--args", args, "--workspace", repository.arg()]);
+    let base = ["--agent", &machine.agent, "--no-systemd"];
+    assert!(machine.setup(&base).status.success());
+    let refused = call("workspace_read_file", r#"{"path": "a.txt"}"#);
+    assert!(!refused.status.success(), "the gateway reads a folder that was not given to it");
+    let granted = machine.setup(&[&base[..], &["--workspace", repository.arg()]].concat());
+    assert!(granted.status.success(), "{}", text(&granted.stderr));
+    for (tool, args, expected) in [
+        ("workspace_read_file", r#"{"path": "sub/b.txt"}"#, "world"),
+        ("workspace_list_directory", "{}", "a.txt"),
+        ("workspace_search_code", r#"{"pattern": "wor"}"#, "sub/b.txt"),
+        ("workspace_git_log", "{}", "first"),
+        ("workspace_git_status", "{}", "branch"),
+        ("workspace_git_blame", r#"{"path": "a.txt"}"#, "hello"),
+    ] {
+        let output = call(tool, args);
+        assert!(output.status.success() && text(&output.stdout).contains(expected), "{tool}: {}{}", text(&output.stdout), text(&output.stderr));
+    }
+    let script = format!(
+        "umask 077 && cd {} && echo later >new.txt && git add new.txt && git -c user.name=a -c user.email=a@example.invalid commit -qm second",
+        repository.arg()
+    );
+    if !machine.agent_can("command -v git") {
+        eprintln!("SKIPPED: no git to commit with as the agent's user");
+        return;
+    }
+    assert!(machine.agent_can(&script));
+    let log = call("workspace_git_log", "{}");
+    assert!(text(&log.stdout).contains("second"), "{}{}", text(&log.stdout), text(&log.stderr));
+    assert!(text(&call("workspace_read_file", r#"{"path": "new.txt"}"#).stdout).contains("later"));
+}
+
+/// Writes, commits and sandboxed commands of a gateway that is another user than the repository's owner.
+#[test]
+fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
+    let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
+    let look = format!("id -u\ncat {0}/keys {0}/digest.key {1}\necho looked\n", machine.home().display(), machine.etc("policy.yaml").display());
+    let repository = Repository::with(&[("a.txt", "hello\n"), ("look.sh", &look)]);
+    mode(repository.path(), 0o700);
+    assert!(Command::new("chown").args(["-R", &machine.agent]).arg(repository.path()).status().unwrap().success());
+    let args = ["--agent", &machine.agent, "--no-systemd", "--workspace", repository.arg(), "--writable"];
+    let output = machine.setup(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let policy = format!(
+        "version: 1\nwrite_mode: on\ndefaults: {{read: allow}}\ncallers: {{\"local:uid={}\": {{roles: [developer]}}}}\n\
+         systems: {{policy: {{mode: read_only}}, workspace: {{mode: approval_required_write, commands: {{test: {{argv: [/bin/sh, look.sh]}}}}}}}}\n\
+         repositories: {{\"{}\": {{write: true}}}}\n\
+         rules: [{{id: writes, allow: {{tools: [workspace_write_file, workspace_commit, workspace_run_tests]}}, approvals: 0}}]\n",
+        machine.agent_ids.0,
+        repository.arg()
+    );
+    std::fs::write(machine.etc("policy.yaml"), policy).unwrap();
+    assert!(machine.service("restart").status.success());
+    let call = |tool: &str, args: &str| {
+        let output = machine.opsgate(&["call", tool, "--args", args, "--workspace", repository.arg()]);
+        assert!(output.status.success(), "{tool}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    };
+    call("workspace_write_file", r#"{"path": "a.txt", "content": "changed\n"}"#);
+    call("workspace_write_file", r#"{"path": "new/b.txt", "content": "new\n"}"#);
+    call("workspace_commit", r#"{"paths": ["a.txt", "new/b.txt"], "message": "Change and add"}"#);
+    for change in [
+        "echo more >>a.txt",
+        "echo more >>new/b.txt",
+        "echo other >new/c.txt",
+        "git status --porcelain",
+        "git log -1 --stat",
+        "git add -A",
+        "rm -r new",
+    ] {
+        let done = machine.agent_can("command -v git") || !change.starts_with("git");
+        assert!(!done || machine.agent_can(&format!("cd {} && {change}", repository.arg())), "the owner cannot `{change}`");
+    }
+    if let Err(missing) = opsgate_tools::sandbox::available() {
+        eprintln!("SKIPPED: {missing}");
+        return;
+    }
+    let gateway = opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).unwrap().uid;
+    let said = call("workspace_run_tests", "{}");
+    assert!(said.contains(&gateway.to_string()) && said.contains("looked") && said.contains("ermission denied"), "{said}");
+    assert!(!said.contains("sha256") && !said.contains("write_mode"), "{said}");
+}
+
+#[test]
+fn a_stopped_service_is_told_and_no_other_is_started() {
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    assert!(machine.service("stop").status.success());
+    let output = machine.opsgate(&["call", "policy_whoami"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("does not answer"), "{}", text(&output.stderr));
+    assert!(!machine.agent_home().join(".local").exists(), "a gateway was started beside the service");
+    assert!(machine.wrong().iter().any(|fact| fact.contains("\"socket\"")));
+    assert!(machine.service("start").status.success());
+    assert_eq!(machine.wrong(), [""; 0]);
+}
+
+/// Credentials come from root's file and from nowhere else, and not by way of a command line.
+#[test]
+fn the_environment_file_reaches_the_gateway_and_the_callers_environment_does_not() {
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let file = machine.etc(&format!("{}.env", machine.gateway));
+    let before = std::fs::read_to_string(&file).unwrap();
+    let secret = fresh_secret();
+    let restart = |line: &str| {
+        std::fs::write(&file, format!("{before}{line}")).unwrap();
+        machine.service("stop");
+        let mut start = Command::new(format!("/usr/local/sbin/{}-service", machine.gateway));
+        start.arg("start").env("PLANTED_BY_CALLER", "x").env("OPSGATE_POLICY", "/nowhere").stdin(Stdio::null()).output().unwrap()
+    };
+    let started = restart(&format!("GITHUB_TOKEN={secret} with $(id) and 'quotes'"));
+    assert!(started.status.success(), "{}", text(&started.stderr));
+    let environment = text(&std::fs::read(format!("/proc/{}/environ", machine.pid())).unwrap());
+    assert!(environment.contains(&format!("GITHUB_TOKEN={secret} with $(id) and 'quotes'\0")), "the line is taken as it stands");
+    assert!(!environment.contains("PLANTED_BY_CALLER") && !environment.contains("/nowhere"));
+    for line in ["no assignment", "A-B=c", "=x", "1A=x", "OPSGATE_POLCY=/x"] {
+        let refused = restart(line);
+        assert_eq!(refused.status.code(), Some(64), "{line}: {}", text(&refused.stderr));
+        assert!(!text(&refused.stderr).contains("no assignment"), "a line of the file was repeated");
+    }
+    assert!(restart("# nothing").status.success());
+}
+
+#[test]
+fn one_user_does_not_shut_the_others_out() {
+    use std::io::BufRead;
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let socket = format!("/run/{}/gateway.sock", machine.gateway);
+    let connect = || std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    let _held: Vec<_> = (0..128).map(|_| connect()).collect();
+    let mut said = String::new();
+    std::io::BufReader::new(connect()).read_line(&mut said).unwrap();
+    assert!(said.contains("too many connections"), "{said}");
+    assert!(machine.opsgate(&["call", "policy_whoami"]).status.success());
+}
+
+type Mutation = fn(&Machine);
+
+/// Whom the policy does not know is not told what lies where, and has no tool.
+#[test]
+fn a_stranger_learns_nothing() {
+    let repository = Repository::with(&[("a.txt", "x\n")]);
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let socket = format!("/run/{}/gateway.sock", machine.gateway);
+    let ask = |args: &[&str]| {
+        let mut command = Command::new(machine.program());
+        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent").env("OPSGATE_SOCKET", &socket);
+        command.uid(4_000_009).gid(4_000_009).current_dir("/").stdin(Stdio::null()).output().unwrap()
+    };
+    let there = ask(&["call", "policy_whoami", "--workspace", repository.arg()]);
+    let nowhere = ask(&["call", "policy_whoami", "--workspace", "/nowhere"]);
+    assert_eq!(there.status.code(), Some(64));
+    assert!(text(&there.stderr).contains("does not know `local:uid=4000009`"), "{}", text(&there.stderr));
+    assert_eq!(text(&there.stderr), text(&nowhere.stderr));
+    let refused = ask(&["call", "policy_whoami"]);
+    assert!(text(&refused.stderr).contains("tool_unavailable"), "{}", text(&refused.stderr));
+    let (report, _) = machine.doctor(
+        Command::new(machine.program())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", "/nonexistent")
+            .env("OPSGATE_SOCKET", &socket)
+            .uid(4_000_009)
+            .gid(4_000_009),
+    );
+    assert!(report["gateway"]["problems"].to_string().contains("does not know this user"), "{report}");
+    assert!(text(&ask(&["tools"]).stdout).contains("no tool"));
+    // The agent has tools, and is told where the keys are.
+    assert!(text(&machine.opsgate(&["tools"]).stdout).contains("workspace_read_file"));
+    let keys = machine.opsgate(&["keys", "list"]);
+    assert_eq!(keys.status.code(), Some(64));
+    assert!(text(&keys.stderr).contains(&format!("sudo -u {} OPSGATE_HOME=/var/lib/{0} ", machine.gateway)), "{}", text(&keys.stderr));
+    assert_eq!(machine.opsgate(&["policy", "check"]).status.code(), Some(64), "another policy was checked");
+}
+
+/// What is done to an installation; the fact that shows it; whether the gateway refuses to start with it.
+const MUTATIONS: &[(&str, Mutation, &str, bool)] = &[
+    ("policy for everybody", |m| mode(&m.etc("policy.yaml"), 0o666), "policy", true),
+    ("policy of the agent's", |m| chown(m.etc("policy.yaml"), Some(m.agent_ids.0), None).unwrap(), "policy", true),
+    (
+        "policy for the agent's group",
+        |m| {
+            chown(m.etc("policy.yaml"), None, Some(m.agent_ids.1)).unwrap();
+            mode(&m.etc("policy.yaml"), 0o664);
+        },
+        "policy",
+        true,
+    ),
+    (
+        "policy for the agent by its access list",
+        |m| {
+            let list = Acl::of_mode(0o640).granting(m.agent_ids.0, 6);
+            rustix::fs::setxattr(m.etc("policy.yaml"), "system.posix_acl_access", &list.bytes(), rustix::fs::XattrFlags::empty()).unwrap();
+        },
+        "policy",
+        true,
+    ),
+    ("policy's folder for everybody", |m| mode(&m.etc(""), 0o777), "policy", true),
+    ("policy's folder of the agent's", |m| chown(m.etc(""), Some(m.agent_ids.0), None).unwrap(), "policy", true),
+    (
+        "policy a link to the agent's file",
+        |m| {
+            let theirs = m.agent_home().join("policy.yaml");
+            std::fs::rename(m.etc("policy.yaml"), &theirs).unwrap();
+            symlink(theirs, m.etc("policy.yaml")).unwrap();
+        },
+        "policy",
+        true,
+    ),
+    ("policy unsound", |m| std::fs::write(m.etc("policy.yaml"), "version: 1\nrulez: []\n").unwrap(), "policy", true),
+    ("policy without the agent", |m| std::fs::write(m.etc("policy.yaml"), "version: 1\n").unwrap(), "policy", false),
+    ("home for all to read", |m| mode(&m.home(), 0o755), "home", true),
+    ("home of the agent's", |m| chown(m.home(), Some(m.agent_ids.0), None).unwrap(), "home", true),
+    ("signing key for all to read", |m| mode(&m.home().join("signing.key"), 0o644), "home-files", false),
+    ("credentials for all to read", |m| mode(&m.etc(&format!("{}.env", m.gateway)), 0o644), "environment", false),
+    ("credentials of the agent's", |m| chown(m.etc(&format!("{}.env", m.gateway)), Some(m.agent_ids.0), None).unwrap(), "environment", false),
+    ("program for everybody", |m| mode(&m.program(), 0o777), "program", false),
+    ("program of the agent's", |m| chown(m.program(), Some(m.agent_ids.0), None).unwrap(), "program", false),
+    (
+        "script changed",
+        |m| {
+            let script = format!("/usr/local/sbin/{}-service", m.gateway);
+            let text = std::fs::read_to_string(&script).unwrap();
+            std::fs::write(&script, text + "# changed\n").unwrap();
+        },
+        "script",
+        false,
+    ),
+    ("socket's folder for everybody", |m| mode(&Path::new("/run").join(&m.gateway), 0o777), "socket-folder", false),
+];
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// As they lie: owner, mode, access list and content of what the mutations touch.
+fn restore(machine: &Machine, kept: &[(PathBuf, std::fs::Metadata, Option<Vec<u8>>)]) {
+    use std::os::unix::fs::MetadataExt;
+    for (path, meta, content) in kept {
+        if let Some(content) = content {
+            if path.is_symlink() {
+                std::fs::remove_file(path).unwrap();
+            }
+            std::fs::write(path, content).unwrap();
+        }
+        let _ = rustix::fs::removexattr(path, "system.posix_acl_access");
+        chown(path, Some(meta.uid()), Some(meta.gid())).unwrap();
+        mode(path, meta.mode() & 0o7777);
+    }
+    let started = machine.service("restart");
+    assert!(started.status.success(), "{}", text(&started.stderr));
+}
+
+#[test]
+fn each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused() {
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let files =
+        [machine.etc("policy.yaml"), machine.etc(&format!("{}.env", machine.gateway)), format!("/usr/local/sbin/{}-service", machine.gateway).into()];
+    let others =
+        [machine.etc(""), machine.home(), machine.home().join("signing.key"), machine.program(), PathBuf::from("/run").join(&machine.gateway)];
+    let kept: Vec<_> = files
+        .iter()
+        .map(|path| (path.clone(), path.metadata().unwrap(), Some(std::fs::read(path).unwrap())))
+        .chain(others.iter().map(|path| (path.clone(), path.metadata().unwrap(), None)))
+        .collect();
+    assert_eq!(machine.wrong(), [""; 0]);
+    let lists = takes_access_lists();
+    for (what, mutate, fact, refused) in MUTATIONS.iter().filter(|(what, ..)| lists || !what.contains("access list")) {
+        mutate(&machine);
+        let wrong = machine.wrong();
+        assert!(wrong.iter().any(|found| found.contains(&format!("\"id\":\"{fact}\""))), "{what}: {wrong:?}");
+        if *refused {
+            machine.service("stop");
+            let started = machine.service("start");
+            assert_eq!(started.status.code(), Some(64), "{what}: {}{}", text(&started.stdout), text(&started.stderr));
+        }
+        restore(&machine, &kept);
+        assert_eq!(machine.wrong(), [""; 0], "after {what}");
+    }
+}
+
+#[test]
+fn doctor_tells_the_boundary_and_the_ways_round_it_without_their_values() {
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let home = machine.agent_home();
+    let socket = format!("/run/{}/gateway.sock", machine.gateway);
+    let (clean, _) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_SOCKET", &socket));
+    assert_eq!(clean["gateway"]["trust"], "separate", "{clean}");
+    assert_eq!(clean["gateway"]["form"], "service");
+    for way in ["gateway-files", "gateway-process", "github-cli", "aws", "kubectl"] {
+        assert_eq!(findings(&clean, way), [""; 0], "{way}");
+    }
+    let secrets: Vec<_> = (0..4).map(|_| fresh_secret()).collect();
+    let planted = [(".config/gh/hosts.yml", &secrets[0]), (".aws/credentials", &secrets[1]), (".kube/config", &secrets[2])];
+    for (file, secret) in planted {
+        let file = home.join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, secret).unwrap();
+        assert!(Command::new("chown").args(["-R", &machine.agent]).arg(file.parent().unwrap()).status().unwrap().success());
+    }
+    let (found, said) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_SOCKET", &socket).env("GH_TOKEN", &secrets[3]));
+    assert_eq!(findings(&found, "github-cli"), ["GH_TOKEN is set", "~/.config/gh/hosts.yml can be read"]);
+    assert_eq!(findings(&found, "aws"), ["~/.aws/credentials can be read"]);
+    assert_eq!(findings(&found, "kubectl"), ["~/.kube/config can be read"]);
+    let words = machine.as_agent(machine.program()).arg("doctor").env("OPSGATE_SOCKET", &socket).env("GH_TOKEN", &secrets[3]).output().unwrap();
+    assert_eq!(words.status.code(), Some(1));
+    let words = text(&words.stdout);
+    assert!(words.contains("gh/hosts.yml") && words.contains("separate") && !words.contains('\u{1b}'), "{words}");
+    for secret in &secrets {
+        assert!(!said.contains(secret) && !words.contains(secret));
+    }
+
+    // The agent's own gateway, in a home that it names: a guard rail, and told as one.
+    let own = home.join("own");
+    let (report, _) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_HOME", &own));
+    assert_eq!((&report["gateway"]["trust"], &report["gateway"]["form"]), (&"same-user".into(), &"per-user".into()));
+    assert!(!findings(&report, "gateway-files").is_empty());
+    assert!(!own.exists(), "looking made a home");
+}
+
+/// A gateway of the agent's own: its user's other processes cannot attach to it, and a policy that others write is refused.
+#[test]
+fn a_gateway_of_ones_own_is_closed_to_debuggers_too() {
+    let Some(machine) = machine() else { return };
+    let own = machine.agent_home().join("own");
+    // Where the agent can run it.
+    let program = machine.folder.path().join("opsgate");
+    std::fs::copy(env!("CARGO_BIN_EXE_opsgate"), &program).unwrap();
+    mode(&program, 0o755);
+    let mut serve = machine.as_agent(&program);
+    let mut child =
+        serve.args(["serve", "--socket-only", "--announce"]).env("OPSGATE_HOME", &own).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut said).unwrap();
+    let pid = child.id();
+    let attempts = [format!("cat /proc/{pid}/environ"), format!("head -c 1 /proc/{pid}/mem"), format!("ls /proc/{pid}/fd")];
+    let got: Vec<_> = attempts.iter().filter(|attempt| machine.agent_can(attempt)).collect();
+    let answered = machine.as_agent(&program).args(["call", "policy_whoami"]).env("OPSGATE_HOME", &own).output().unwrap();
+    harness::stop(pid, "-TERM");
+    child.wait().unwrap();
+    assert!(said.contains("\"exit\":0"), "{said}");
+    assert!(got.is_empty(), "{got:?}");
+    assert!(answered.status.success(), "{}", text(&answered.stderr));
+
+    let policy = machine.folder.path().join("policy.yaml");
+    std::fs::write(&policy, "version: 1\n").unwrap();
+    let start = |owner: u32, bits: u32| {
+        chown(&policy, Some(owner), Some(0)).unwrap();
+        mode(&policy, bits);
+        machine
+            .as_agent(&program)
+            .args(["call", "policy_whoami", "--in-process"])
+            .env("OPSGATE_HOME", &own)
+            .env("OPSGATE_POLICY", &policy)
+            .output()
+            .unwrap()
+    };
+    for (owner, bits, expected) in [(0, 0o644, 1), (machine.agent_ids.0, 0o644, 1), (0, 0o646, 64), (12345, 0o644, 64)] {
+        let output = start(owner, bits);
+        assert_eq!(output.status.code(), Some(expected), "{owner} {bits:o}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stderr).contains("run `ch"), expected == 64, "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn the_unit_is_one_that_systemd_takes_and_finds_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("etc")).unwrap();
+    std::fs::write(
+        dir.path().join("etc/passwd"),
+        "root:x:0:0::/:/bin/sh\ngate:x:4000001:4000001::/:/usr/sbin/nologin\nana:x:4000002:4000002::/:/bin/sh\n",
+    )
+    .unwrap();
+    std::fs::write(dir.path().join("etc/group"), "root:x:0:\ngate:x:4000001:\nana:x:4000002:\n").unwrap();
+    if !rustix::process::geteuid().is_root() || Command::new("systemd-analyze").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: needs root and systemd-analyze");
+        return;
+    }
+    let mut setup = Command::new(env!("CARGO_BIN_EXE_opsgate"));
+    setup.args(["setup", "--user", "gate", "--agent", "ana", "--listen", "127.0.0.1:8787", "--root"]).arg(dir.path());
+    let output = setup.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let unit = dir.path().join("etc/systemd/system/gate.service");
+    // `verify` looks for the program on this machine, where it is not installed.
+    let written = std::fs::read_to_string(&unit).unwrap().replace("/usr/local/bin/gate", "/bin/true");
+    std::fs::write(&unit, written).unwrap();
+    let verify = Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&unit).output().unwrap();
+    let said = text(&verify.stderr);
+    assert!(verify.status.success() && !said.contains("gate.service"), "{said}");
+    let security = Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=20", "--no-pager"]).arg(&unit).output().unwrap();
+    let said = text(&security.stdout) + &text(&security.stderr);
+    assert!(security.status.success(), "{said}");
+}
