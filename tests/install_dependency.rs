@@ -49,7 +49,7 @@ fn manager_files() -> Vec<(&'static str, &'static str)> {
 #[test]
 fn a_dependency_is_installed_and_only_what_is_declared_changes() {
     let mut stand = Stand::with(&manager_files(), INSTALL);
-    let result = stand.client.answer("workspace_install_dependency", json!({ "name": "sums", "version": "1.2.3" }))["result"].clone();
+    let result = stand.done("workspace_install_dependency", json!({ "name": "sums", "version": "1.2.3" }));
     assert_eq!((&result["exit_code"], &result["installed_version"]), (&json!(0), &json!("1.2.3")), "{result}");
     assert_eq!(result["dependencies_added"], json!(["inner@0.1.0", "sums@1.2.3"]));
     assert_eq!(result["files_changed"], json!(["Cargo.lock", "manifest", "vendor/link", "vendor/new/file", "vendor/old"]));
@@ -67,7 +67,7 @@ fn a_dependency_is_installed_and_only_what_is_declared_changes() {
 fn a_failed_installation_changes_nothing() {
     let mut stand = Stand::with(&manager_files(), INSTALL);
     std::fs::write(stand.path("manager.py"), MANAGER.to_owned() + "sys.exit(3)\n").unwrap();
-    let result = stand.client.answer("workspace_install_dependency", json!({ "name": "sums", "version": "1.2.3" }))["result"].clone();
+    let result = stand.done("workspace_install_dependency", json!({ "name": "sums", "version": "1.2.3" }));
     assert_eq!((&result["exit_code"], &result["files_changed"]), (&json!(3), &json!([])), "{result}");
     assert_eq!(std::fs::read_to_string(stand.path("manifest")).unwrap(), "first\n");
 }

@@ -49,7 +49,17 @@ impl Stand {
     }
 
     pub fn run(&mut self) -> Value {
-        self.client.answer("workspace_run_tests", json!({}))["result"].clone()
+        self.done("workspace_run_tests", json!({}))
+    }
+
+    /// The result of a write, which must fit the schema that was promised.
+    pub fn done(&mut self, tool: &str, args: Value) -> Value {
+        let list = self.client.request("tools/list", json!({}));
+        let spec = list["result"]["tools"].as_array().unwrap().iter().find(|spec| spec["name"] == tool).unwrap();
+        let answer = self.client.answer(tool, args);
+        let errors: Vec<_> = jsonschema::validator_for(&spec["outputSchema"]).unwrap().iter_errors(&answer).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?} in {answer}");
+        answer["result"].clone()
     }
 
     pub fn gateway(&self) -> u32 {

@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_secret_across_the_cut_is_not_shown() {
-        let mut output = "x".repeat(SHOWN_HEAD - 8) + "\nBEGIN\nbody\nbody\nbody\nEND\n";
+        let mut output = "x".repeat(SHOWN_HEAD - 16) + "\nBEGIN\nbody\nbody\nbody\nEND\n";
         output.push_str(&"y\n".repeat(SHOWN_TAIL));
         let redact = |text: String| match (text.find("BEGIN"), text.find("END")) {
             (Some(from), Some(to)) => format!("{}[gone]{}", &text[..from], &text[to + 3..]),

@@ -49,6 +49,8 @@ fn narrow() -> Result<std::convert::Infallible, Failed> {
     io::stdin().lock().read_to_end(&mut order).map_err(because("reading the order"))?;
     let order: Order = serde_json::from_slice(&order).map_err(because("reading the order"))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(because("ending with the supervisor"))?;
+    // Where memory is short, it is the command that goes, not the gateway.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000"); // a `/proc` that is read-only
     rustix::process::setsid().map_err(because("beginning a session"))?;
     give_up_capabilities().map_err(because("giving up capabilities"))?;
     rustix::thread::set_no_new_privs(true).map_err(because("giving up new privileges"))?;

@@ -69,7 +69,7 @@ pub(super) struct Target {
 #[derive(Serialize, JsonSchema)]
 #[schemars(transform = crate::lean::lean)]
 pub(super) struct Output {
-    /// exited, signalled, timed_out, too_much_memory, too_many_processes
+    /// exited, timed_out, …
     ended: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     exit_code: Option<i32>,
@@ -83,9 +83,10 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<f64>,
     duration_ms: u64,
+    /// name, message, details
+    #[schemars(with = "Vec<std::collections::BTreeMap<String, String>>")]
     failures: Vec<Failure>,
     failures_cut: bool,
-    /// its end
     output: String,
 }
 

@@ -9,7 +9,6 @@ mod node;
 mod pytest;
 mod tap;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open::Found;
@@ -23,11 +22,10 @@ const LARGEST: u64 = 32 << 20;
 const MOST_KEPT: usize = 200;
 
 /// A test that failed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Failure {
     pub(super) name: String,
     pub(super) message: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) details: String,
 }
 
