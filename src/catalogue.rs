@@ -8,8 +8,10 @@ use opsgate_tools::registry::{DuplicateTool, Registry};
 use opsgate_tools::tool::{Class, ReadTool, Spec};
 use opsgate_tools::{github, workspace};
 
+use crate::gateway::policy_path;
 use crate::home::{GithubSettings, Settings};
 use crate::policy::{Catalogue, Explain, Policy, Whoami};
+use crate::trust::{Standing, Trust};
 
 /// The tools that reach other systems, as this policy and this machine let them.
 fn systems(policy: &Policy, settings: &Settings) -> Vec<Arc<dyn Tool>> {
@@ -24,7 +26,7 @@ fn github_settings(policy: &Policy, settings: &Settings) -> github::Settings {
     let GithubSettings { real_calls, api, .. } = &settings.github;
     let mode = policy.mode("github");
     // A mode that needs no credential gets none.
-    let token = settings.github.token().filter(|_| mode.is_some_and(Mode::is_real));
+    let token = if mode.is_some_and(Mode::is_real) { settings.github.token() } else { None };
     github::Settings::new(mode, github::Environment { real_calls: *real_calls, api: api.clone(), token })
 }
 
@@ -43,6 +45,12 @@ pub fn notices(policy: &Policy, settings: &Settings) -> Vec<String> {
     notices
 }
 
+/// How a gateway with these settings stands to its callers.
+#[must_use]
+pub fn standing(settings: &Settings) -> Standing {
+    Standing::of_this_process(policy_path(settings).as_deref())
+}
+
 /// All tools under this policy.
 ///
 /// # Errors
@@ -50,7 +58,9 @@ pub fn notices(policy: &Policy, settings: &Settings) -> Vec<String> {
 pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, DuplicateTool> {
     let systems = systems(policy, settings);
     let others = Registry::new(systems.clone())?;
-    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off, |_| true))];
+    let standing = standing(settings);
+    let same_user = Arc::new(move |caller: &str| standing.towards_id(caller) == Trust::SameUser);
+    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off, same_user))];
     Registry::new(systems.into_iter().chain(own))
 }
 
@@ -69,7 +79,7 @@ pub fn catalogue() -> Result<Catalogue, DuplicateTool> {
 /// # Errors
 /// Where two tools share a name.
 pub fn every_spec(policy: &Arc<Policy>) -> Result<Vec<Spec>, DuplicateTool> {
-    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), Registry::default(), true, |_| true))];
+    let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), Registry::default(), true, Arc::new(|_: &str| true)))];
     Ok(specs(&Registry::new(every_system().chain(own))?))
 }
 

@@ -159,7 +159,7 @@ impl From<ToolError> for Refusal {
             ToolErrorKind::Upstream => Code::UpstreamFailed,
             ToolErrorKind::Internal => Code::Internal,
         };
-        Self { detail: error.detail, ..Self::new(code, error.client) }
+        Self { detail: error.detail, retry_after: error.retry_after, ..Self::new(code, error.client) }
     }
 }
 

@@ -137,7 +137,7 @@ impl Gateway {
             write_mode_off: settings.write_mode_off,
             policy_file: settings.policy.as_deref().and_then(|path| std::path::absolute(path).ok()),
             socket: settings.socket.clone().unwrap_or_else(|| home.socket()),
-            standing: Standing::of_this_process(policy_path.as_deref()),
+            standing: crate::catalogue::standing(settings),
             home,
             _lock: lock,
         };
@@ -166,8 +166,8 @@ impl Gateway {
 
     /// Whether the gateway runs as this caller's own user, as far as the facts tell.
     #[must_use]
-    pub fn is_same_user(&self, _caller: &Caller) -> bool {
-        true
+    pub fn is_same_user(&self, caller: &Caller) -> bool {
+        self.trust_of(caller) == Trust::SameUser
     }
 
     /// The file that `OPSGATE_POLICY` named when this gateway started.

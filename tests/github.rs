@@ -4,7 +4,8 @@
 mod harness;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +13,7 @@ use harness::http::Http;
 use harness::stdio::Client;
 use harness::{Home, text};
 use serde_json::{Value, json};
+use tokio_rustls::rustls;
 
 fn policy(mode: &str) -> String {
     format!(
@@ -73,13 +75,39 @@ struct Server {
 
 impl Server {
     fn answering(answer: impl Fn(&str) -> Value + Send + 'static) -> Self {
+        Self::over("http", Some, answer)
+    }
+
+    /// Over TLS, with a certificate of its own in this file.
+    fn with_certificate(file: &Path, answer: impl Fn(&str) -> Value + Send + 'static) -> Self {
+        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let lines: Vec<String> = base64_of(certified.cert.der()).as_bytes().chunks(64).map(text).collect();
+        std::fs::write(file, format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = Arc::new(config.with_single_cert(vec![certified.cert.der().clone()], key).unwrap());
+        let shaken = move |stream| {
+            let mut stream = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), stream);
+            stream.conn.complete_io(&mut stream.sock).ok().map(|_| stream)
+        };
+        Self::over("https", shaken, answer)
+    }
+
+    /// Over what `shaken` makes of a connection; nothing of one that it refuses is kept.
+    fn over<S: Read + Write>(
+        scheme: &str,
+        shaken: impl Fn(TcpStream) -> Option<S> + Send + 'static,
+        answer: impl Fn(&str) -> Value + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = seen.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = BufReader::new(stream.unwrap());
+                let Some(stream) = shaken(stream.unwrap()) else { continue };
+                let mut stream = BufReader::new(stream);
                 let mut request = String::new();
                 while !request.ends_with("\r\n\r\n") {
                     assert!(stream.read_line(&mut request).unwrap() > 0);
@@ -87,10 +115,11 @@ impl Server {
                 let length = request.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
                 let mut body = vec![0; length.unwrap_or(0)];
                 stream.read_exact(&mut body).unwrap();
-                let body_text = answer(&request).to_string();
+                let answer = answer(&request).to_string();
                 kept.lock().unwrap().push(request + &text(&body));
-                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body_text.len());
-                stream.get_mut().write_all((head + &body_text).as_bytes()).unwrap();
+                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
+                stream.get_mut().write_all((head + &answer).as_bytes()).unwrap();
+                stream.get_mut().flush().unwrap();
             }
         });
         Self { url, seen }
@@ -104,6 +133,11 @@ impl Server {
 /// A token that no rule of the scrubber knows by its form.
 fn fresh_token() -> String {
     harness::fresh_secret().trim_start_matches("ghp_").to_owned()
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 fn issue() -> Value {
@@ -127,9 +161,7 @@ fn with_both_keys_and_a_token_the_real_calls_arrive() {
         if request.starts_with("POST") {
             issue()
         } else if request.contains("/contents/") {
-            use base64::Engine;
-            let encoded = base64::engine::general_purpose::STANDARD.encode(&content);
-            json!({ "type": "file", "path": "a.txt", "sha": sha, "size": content.len(), "encoding": "base64", "content": encoded,
+            json!({ "type": "file", "path": "a.txt", "sha": sha, "size": content.len(), "encoding": "base64", "content": base64_of(content.as_bytes()),
                 "url": "https://api.github.com/repos/acme/app/contents/a.txt?ref=main" })
         } else {
             json!([issue()])
@@ -152,6 +184,44 @@ fn with_both_keys_and_a_token_the_real_calls_arrive() {
     assert!(seen.iter().all(|request| request.contains(&format!("authorization: Bearer {token}\r\n"))));
     assert!(!home.entries().iter().any(|entry| entry.to_string().contains(&token)));
     assert!(!text(&said.stderr).contains(&token) && !text(&said.stdout).contains(&token));
+}
+
+#[test]
+fn a_certificate_must_be_one_that_the_machine_trusts() {
+    let home = Home::with_policy(&policy("read_only"));
+    let token = fresh_token();
+    let (own, other) = (home.path().join("own.pem"), home.path().join("other.pem"));
+    let server = Server::with_certificate(&own, |_| json!([issue()]));
+    let _other = Server::with_certificate(&other, |_| json!([]));
+    for (trusted, sees) in [(&own, true), (&other, false)] {
+        let variables = [
+            ("GITHUB_API_URL", server.url.as_str()),
+            ("ENABLE_REAL_GITHUB_CALLS", "true"),
+            ("GITHUB_TOKEN", token.as_str()),
+            ("SSL_CERT_FILE", trusted.to_str().unwrap()),
+        ];
+        let (answer, output) = call(&home, &variables, "github_list_issues", json!({ "repo": "acme/app" }));
+        assert_eq!(answer["output"]["issues"][0]["number"] == 42, sees, "{answer} {}", text(&output.stderr));
+        assert_eq!(answer["refusal"]["code"] == "upstream_failed", !sees, "{answer}");
+        assert_eq!(server.seen().len(), 1, "a request goes to a server that proved who it is");
+    }
+}
+
+#[test]
+fn what_strangers_wrote_comes_without_what_is_hidden_in_it() {
+    let server = Server::answering(|_| {
+        let mut issue = issue();
+        issue["title"] = json!("plain\u{e0041}\u{e0042}\u{202e}\u{1b}[2J title");
+        issue["body"] = json!("see\u{200b}n\u{e0041}");
+        issue["labels"] = json!([{ "name": "bu\u{2066}g" }]);
+        json!([issue])
+    });
+    let token = fresh_token();
+    let home = Home::with_policy(&policy("read_only"));
+    let variables = [("GITHUB_API_URL", server.url.as_str()), ("ENABLE_REAL_GITHUB_CALLS", "true"), ("GITHUB_TOKEN", token.as_str())];
+    let (answer, _) = call(&home, &variables, "github_list_issues", json!({ "repo": "acme/app" }));
+    let issue = &answer["output"]["issues"][0];
+    assert_eq!((&issue["title"], &issue["body"], &issue["labels"]), (&json!("plain title"), &json!("seen"), &json!(["bug"])), "{answer}");
 }
 
 #[test]

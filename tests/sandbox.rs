@@ -6,70 +6,12 @@ mod harness;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use harness::commands::{Stand, output, policy};
 use harness::repository::Repository;
-use harness::stdio::Client;
 use harness::{Home, fresh_secret, stop};
-use serde_json::{Value, json};
-
-/// A policy under which these commands run, and `hidden/**` and `.env` cannot be seen.
-fn policy(commands: &str) -> String {
-    format!(
-        r#"
-version: 1
-write_mode: on
-defaults: {{read: allow}}
-callers: {{"local:*": {{roles: [developer]}}}}
-systems:
-  policy: {{mode: read_only}}
-  workspace:
-    mode: approval_required_write
-    commands: {{{commands}}}
-repositories: {{"/tmp/**": {{write: true, paths: {{deny: [".env", "hidden/**"]}}}}}}
-rules: [{{id: runs, allow: {{tools: [workspace_run_tests]}}, approvals: 0}}]
-limits: {{per_caller: {{rate: 1000/s, burst: 1000}}}}
-"#
-    )
-}
-
-/// A gateway in a process of its own, on a repository, with commands that are declared.
-struct Stand {
-    home: Home,
-    repository: Repository,
-    client: Client,
-}
-
-impl Stand {
-    /// `script` is python, and the command `test` with these settings.
-    fn python(script: &str, settings: &str) -> Self {
-        Self::with(&[("script.py", script)], &format!("test: {{argv: [/usr/bin/python3, script.py], {settings}}}"))
-    }
-
-    fn with(files: &[(&str, &str)], commands: &str) -> Self {
-        let repository = Repository::with(files);
-        let home = Home::with_policy(&policy(commands));
-        let client = Client::legacy(&home, &["--in-process", "--workspace", repository.arg()]);
-        Self { home, repository, client }
-    }
-
-    fn run(&mut self) -> Value {
-        self.client.answer("workspace_run_tests", json!({}))["result"].clone()
-    }
-
-    fn gateway(&self) -> u32 {
-        self.client.child.id()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.repository.path().join(name)
-    }
-}
-
-fn output(result: &Value) -> &str {
-    result["output"].as_str().unwrap()
-}
+use serde_json::json;
 
 /// Every process whose command line has this mark.
 fn with_mark(mark: &str) -> Vec<u32> {
@@ -289,6 +231,41 @@ fn other_processes_are_out_of_reach() {
     assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
 }
 
+/// Calls of the kernel that go round files, with what x86_64 has for numbers.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_kernels_side_doors_are_shut() {
+    let calls = [
+        ("clone in a new user namespace", "56, 0x10000011, 0, 0, 0, 0"),
+        ("clone3", "435, 0, 0"),
+        ("mount", "165, 0, 0, 0, 0, 0"),
+        ("pivot_root", "155, 0, 0"),
+        ("setns", "308, 0, 0"),
+        ("io_uring_setup", "425, 1, 0"),
+        ("ptrace", "101, 0, 0, 0, 0"),
+        ("process_vm_readv", "310, 1, 0, 0, 0, 0, 0"),
+        ("pidfd_getfd", "438, 0, 0, 0"),
+        ("bpf", "321, 0, 0, 0"),
+        ("perf_event_open", "298, 0, 0, -1, -1, 0"),
+        ("userfaultfd", "323, 0"),
+        ("add_key", "248, b'user', b'x', b'y', 1, -3"),
+        ("keyctl", "250, 0, -3, 0"),
+        ("name_to_handle_at", "303, -100, b'.', 0, 0, 0"),
+        ("open_by_handle_at", "304, 0, 0, 0"),
+        ("openat2", "437, -100, b'.', 0, 0"),
+        ("shmget", "29, 0, 4096, 0o1600"),
+        ("mq_open", "240, b'x', 0o102, 0o600, 0"),
+        ("the other getpid, of x32", "0x40000000 + 39"),
+        ("typing into a terminal", "16, 0, 0x5412, b'x'"),
+    ];
+    let list: Vec<String> = calls.iter().map(|(name, arguments)| format!("refused({name:?}, {arguments})")).collect();
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    // Whatever the arguments, it must be the filter that answers: EPERM, EACCES or ENOSYS.
+    let refused = "import ctypes\nkernel = ctypes.CDLL(None, use_errno=True)\ndef refused(name, *arguments):\n    if kernel.syscall(*arguments) == -1 and ctypes.get_errno() in (1, 13, 38):\n        raise OSError(ctypes.get_errno(), name)\n    return ctypes.get_errno()\n";
+    let mut stand = Stand::python(&(refused.to_owned() + &attempts(&list)), "network: off");
+    all_held(&mut stand, list.len());
+}
+
 /// Children that leave the group, the session, the parent and the terminal, and say so before the leader goes on.
 fn daemons(mark: &str) -> String {
     format!(
@@ -345,13 +322,13 @@ fn a_command_that_takes_too_long_is_stopped_and_its_output_kept() {
     assert_eq!(with_mark(&mark), Vec::<u32>::new());
 }
 
+/// Goes on when it is refused a process: that one is not what ends it.
+const BOMB: &str = "import os, time\nmade = 0\nwhile made < 2000:\n    try:\n        if os.fork() == 0:\n            time.sleep(600)\n        made += 1\n    except OSError:\n        time.sleep(0.05)\ntime.sleep(600)\n";
+
 #[test]
 fn a_fork_bomb_is_stopped() {
     let mark = fresh_mark();
-    let script = format!(
-        "import os, sys, time\nmark = {mark:?}\nmade = 0\nwhile made < 2000:\n    try:\n        if os.fork() == 0:\n            time.sleep(600)\n        made += 1\n    except OSError:\n        time.sleep(0.05)\ntime.sleep(600)\n"
-    );
-    let mut stand = Stand::with(&[("script.py", &script)], &format!("test: {{argv: [/usr/bin/python3, script.py, {mark}], timeout: 60s}}"));
+    let mut stand = Stand::with(&[("script.py", BOMB)], &format!("test: {{argv: [/usr/bin/python3, script.py, {mark}], timeout: 60s}}"));
     assert_eq!(stand.run()["ended"], "too_many_processes");
     assert_eq!(with_mark(&mark), Vec::<u32>::new());
 }
@@ -423,15 +400,32 @@ fn what_was_open_in_the_gateway_is_not_open_in_the_command() {
 }
 
 #[test]
+fn what_the_tests_said_is_counted() {
+    let xml = include_str!("../tools/src/workspace/report/fixtures/pytest.xml");
+    let files = [
+        ("report.xml", xml),
+        ("write.sh", "mkdir -p out && cat report.xml > out/report.xml"),
+        ("say.sh", "cat said.txt"),
+        ("said.txt", include_str!("../tools/src/workspace/report/fixtures/cargo.txt")),
+    ];
+    let commands = "test: {argv: [/bin/sh, write.sh], writable: [out], report: out/report.xml}, stale: {argv: [/bin/true], report: out/report.xml}, say: {argv: [/bin/sh, say.sh]}";
+    let mut stand = Stand::with(&files, commands);
+    let result = stand.run();
+    assert_eq!([&result["passed"], &result["failed"], &result["skipped"]], [2, 3, 2], "{result}");
+    assert_eq!(result["failures"][0]["name"], "test_a test_fails");
+    let result = stand.client.answer("workspace_run_tests", json!({ "command": "stale" }))["result"].clone();
+    assert!(result.get("passed").is_none(), "a report of an earlier run was taken for this one's: {result}");
+    let result = stand.client.answer("workspace_run_tests", json!({ "command": "say" }))["result"].clone();
+    assert_eq!([&result["passed"], &result["failed"], &result["skipped"]], [3, 4, 1], "{result}");
+}
+
+#[test]
 fn another_user_is_held_alike() {
     if is_not_root() {
         return; // then every other test here is this one
     }
     let list = ["open('.git/config').read()", "open('/etc/shadow').read()", "open('x', 'w')", "socket.socket()", "os.setuid(0)"];
-    let repository = Repository::with(&[
-        ("script.py", &attempts(&list)),
-        ("bomb.py", "import os, time\nfor n in range(3000):\n    if os.fork() == 0:\n        time.sleep(600)\n"),
-    ]);
+    let repository = Repository::with(&[("script.py", &attempts(&list)), ("bomb.py", BOMB)]);
     let home = Home::with_policy(&policy("test: {argv: [/usr/bin/python3, script.py]}, bomb: {argv: [/usr/bin/python3, bomb.py]}"));
     for path in [home.path().parent().unwrap(), repository.path()] {
         assert!(std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(path).status().unwrap().success());

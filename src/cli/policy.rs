@@ -16,6 +16,7 @@ use crate::gateway::load_policy;
 use crate::home::Settings;
 use crate::identity::Caller;
 use crate::policy::{Facts, Policy, Trigger};
+use crate::trust::Trust;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -119,7 +120,7 @@ async fn explain(
         scopes: &scopes,
         trigger: Trigger::Client,
         write_mode_env_off: settings.write_mode_off,
-        same_user: true,
+        same_user: catalogue::standing(settings).towards_id(&caller) == Trust::SameUser,
         now: jiff::Timestamp::now(),
     };
     let explanation = policy.explain(&facts);

@@ -14,6 +14,7 @@ use crate::gateway::load_policy;
 use crate::home::Settings;
 use crate::identity::Caller;
 use crate::server::{Hello, join_or_start};
+use crate::trust::Trust;
 
 /// Lists tools.
 #[derive(clap::Args)]
@@ -37,7 +38,8 @@ pub(super) async fn run(settings: Settings, args: &Args) -> Result<u8, Failure> 
     let policy = Arc::new(load_policy(settings, &catalogue).map_err(|e| bad(&e))?);
     let registry = catalogue::registry(&policy, settings).map_err(|e| bad(&e))?;
     let caller = args.caller.clone().unwrap_or_else(|| Caller::of_this_process().id().to_string());
-    let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, true, spec)).collect();
+    let same_user = catalogue::standing(settings).towards_id(&caller) == Trust::SameUser;
+    let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, same_user, spec)).collect();
     if args.json {
         let tools: Vec<_> = specs
             .iter()

@@ -77,7 +77,7 @@ pub struct Explain {
 }
 
 /// Whether the gateway runs as the user of the caller with this id.
-type SameUser = fn(&str) -> bool;
+type SameUser = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 impl Explain {
     /// Over this policy and these tools; what the environment and the machine say of every call comes beside.

@@ -78,9 +78,18 @@ impl Standing {
     #[must_use]
     pub fn towards(&self, caller: &Caller) -> Trust {
         match (caller.address(), caller.uid()) {
-            (Address::Process { .. }, Some(uid)) if uid != self.uid && uid != 0 => self.trust,
-            (Address::Ip(_), _) => self.trust,
+            (Address::Process { .. }, Some(_)) | (Address::Ip(_), _) => self.towards_id(caller.id()),
             _ => Trust::SameUser,
+        }
+    }
+
+    /// As [`Standing::towards`], for a caller of whom only the id is known: where a decision is explained, none is made.
+    #[must_use]
+    pub fn towards_id(&self, id: &str) -> Trust {
+        match id.strip_prefix("local:uid=").map(str::parse::<u32>) {
+            Some(Ok(uid)) if uid != self.uid && uid != 0 => self.trust,
+            None => self.trust,
+            Some(_) => Trust::SameUser,
         }
     }
 }

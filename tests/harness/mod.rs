@@ -10,6 +10,7 @@
     reason = "tests; each uses a part"
 )]
 
+pub mod commands;
 pub mod http;
 pub mod repository;
 pub mod stdio;

@@ -1,6 +1,7 @@
 //! How a tool fails: a sentence that is safe for the client apart from the detail that only the log gets.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::scope::Scopes;
 
@@ -44,13 +45,15 @@ pub struct ToolError {
     /// What the call would have touched, as far as it is known: policy judges it before the caller hears the error, so
     /// that whether a denied thing exists is not told.
     pub scopes: Option<Box<Scopes>>,
+    /// When the system behind the tool takes calls again, where it said so.
+    pub retry_after: Option<Duration>,
 }
 
 impl ToolError {
     /// An error of this kind with this sentence for the client.
     #[must_use]
     pub fn new(kind: ToolErrorKind, client: impl Into<String>) -> Self {
-        Self { kind, client: client.into(), detail: None, scopes: None }
+        Self { kind, client: client.into(), detail: None, scopes: None, retry_after: None }
     }
 
     /// The arguments are wrong.
@@ -81,6 +84,13 @@ impl ToolError {
     #[must_use]
     pub fn touching(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(Box::new(scopes));
+        self
+    }
+
+    /// Adds when the system behind the tool takes calls again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 

@@ -1,8 +1,7 @@
 //! The wire to a real system: HTTP/1.1, TLS 1.2 or later with verified certificates, bounded in time and size, never redirected.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,15 +82,13 @@ impl Default for Bounds {
     }
 }
 
-/// One system's server, with its idle connections. A clone shares them.
-#[derive(Clone)]
+/// One system's server, with its idle connections.
 pub(crate) struct HttpWire {
-    to: Arc<ApiUrl>,
+    to: ApiUrl,
     connections: Connections,
     bounds: Bounds,
 }
 
-#[derive(Clone)]
 enum Connections {
     Plain(Client<HttpConnector, Full<Bytes>>),
     Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
@@ -113,9 +110,11 @@ impl HttpWire {
             let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(rustls::crypto::ring::default_provider())?;
             Connections::Tls(builder.build(tls.https_only().enable_http1().wrap_connector(tcp)))
         } else {
+            // From a loopback address nothing gets off this machine, whatever the host's name resolves to.
+            tcp.set_local_addresses(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
             Connections::Plain(builder.build(tcp))
         };
-        Ok(Self { to: Arc::new(to), connections, bounds })
+        Ok(Self { to, connections, bounds })
     }
 
     /// One request and its whole answer, whatever its status, but for redirects.
@@ -257,6 +256,25 @@ mod tests {
         let (_listener, wire) = wire(Duration::from_secs(60)).await;
         let answer = wire.exchange(Request::get("http://127.0.0.1:1/x").body(Bytes::new()).unwrap()).await;
         assert!(matches!(answer, Err(WireError::Unsent(_))), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_trusts_ends_it_before_anything_is_sent() {
+        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = ApiUrl::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+        let wire = HttpWire::to(url, Bounds::default()).unwrap();
+        let server = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config)).accept(stream).await.map(drop)
+        };
+        let (answer, shaken) = tokio::join!(asked(&wire), server);
+        assert!(matches!(&answer, Err(WireError::Unsent(why)) if why.contains("certificate")), "{answer:?}");
+        assert!(shaken.is_err());
     }
 
     #[tokio::test]

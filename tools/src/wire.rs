@@ -43,7 +43,7 @@ pub(crate) enum WireError {
 #[derive(Clone)]
 pub(crate) enum Wire {
     /// To a server.
-    Http(HttpWire),
+    Http(Arc<HttpWire>),
     /// To recorded answers in this process: no network.
     Mock(Arc<dyn Recorded>),
 }

@@ -175,3 +175,14 @@ fn what_has_no_effect_is_a_warning() {
         assert!(told.iter().any(|warning| warning.contains(part)), "{text}\n{told:?}");
     }
 }
+
+#[test]
+fn no_rule_allows_what_never_runs_and_any_may_deny_it() {
+    let known = crate::catalogue::catalogue().unwrap();
+    for forbidden in opsgate_tools::registry::FORBIDDEN {
+        let rule = |effect: &str| format!("version: 1\nrules:\n  - {{id: a, {effect}: {{tools: [{}]}}}}\n", forbidden.name);
+        let error = Policy::parse(&rule("allow"), "p", &known).unwrap_err().to_string();
+        assert!(error.contains("never runs") && error.contains(forbidden.because), "{error}");
+        assert!(Policy::parse(&rule("deny"), "p", &known).unwrap().warnings().is_empty(), "{}", forbidden.name);
+    }
+}

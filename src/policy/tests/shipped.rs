@@ -14,19 +14,9 @@ fn with_all_examples() -> String {
     Policy::shipped().lines().map(|line| uncommented(line) + "\n").collect()
 }
 
-/// What this version of opsgate has, as far as policy cares.
-fn first_version() -> Catalogue {
-    Catalogue::of([
-        ("policy_whoami", "policy", Class::Read),
-        ("workspace_read_file", "workspace", Class::Read),
-        ("github_get_file", "github", Class::Read),
-        ("github_create_issue", "github", Class::Write),
-    ])
-}
-
 #[test]
 fn it_loads_without_a_warning() {
-    let policy = Policy::parse(Policy::shipped(), "policy.yaml", &first_version()).unwrap_or_else(|errors| panic!("{errors}"));
+    let policy = Policy::parse(Policy::shipped(), "policy.yaml", &crate::catalogue::catalogue().unwrap()).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
     assert!(policy.hash().starts_with("sha256:") && policy.hash().len() == 7 + 64);
     assert!(!policy.write_mode() && !policy.automation());
@@ -39,7 +29,7 @@ fn it_loads_without_a_warning() {
 #[test]
 fn all_its_examples_load() {
     let text = with_all_examples();
-    let policy = Policy::parse(&text, "policy.yaml", &first_version()).unwrap_or_else(|errors| panic!("{errors}"));
+    let policy = Policy::parse(&text, "policy.yaml", &crate::catalogue::catalogue().unwrap()).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(policy.core.rules.len() > 5);
     // Every key of the language has a line.
     for key in super::super::read::KEYS {
@@ -80,4 +70,20 @@ fn it_reads_and_does_not_write_and_serves_no_credentials() {
     assert_eq!(Ask::new("github_create_issue", &[(ScopeKind::Repo, "acme/app")]).outcome(&policy), "write_off");
     assert_eq!(Ask::new("policy_whoami", &[]).by("key:ci").outcome(&policy), "permit");
     assert_eq!(Ask::new("policy_whoami", &[]).by("jwt:https://id.example|ana").outcome(&policy), "unknown_caller");
+}
+
+#[test]
+fn what_runs_outside_of_the_sandbox_is_changed_by_a_person() {
+    let text = Policy::shipped().replace("write_mode: off", "write_mode: on").replace("mode: read_only\n", "mode: approval_required_write\n")
+        + "repositories: {\"/src/app\": {write: true}}\n";
+    let text = text.replace("rules:\n", "rules:\n  - {id: a, allow: {tools: [workspace_write_file, workspace_commit]}, approvals: 0}\n");
+    let policy = policy(&text);
+    let repo = (ScopeKind::Repo, "/src/app");
+    for tool in ["workspace_write_file", "workspace_commit"] {
+        assert_eq!(Ask::new(tool, &[repo, (ScopeKind::Path, "src/main.rs")]).outcome(&policy), "permit");
+        for path in [".github/workflows/ci.yml", ".vscode/tasks.json", "web/.husky/pre-commit", ".mcp.json", ".envrc", ".CLAUDE/settings.json"] {
+            assert_eq!(Ask::new(tool, &[repo, (ScopeKind::Path, path)]).outcome(&policy), "rule_denied", "{tool} {path}");
+        }
+    }
+    assert_eq!(Ask::new("workspace_read_file", &[repo, (ScopeKind::Path, ".vscode/tasks.json")]).outcome(&policy), "permit");
 }

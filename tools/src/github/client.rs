@@ -31,7 +31,7 @@ impl Client {
         match &settings.access {
             Access::Mock => Self::Open { wire: Wire::Mock(Arc::new(World::new())), token: None },
             Access::Real { api, token } => match HttpWire::to(api.clone(), Bounds::default()) {
-                Ok(wire) => Self::Open { wire: Wire::Http(wire), token: Some(token.clone()) },
+                Ok(wire) => Self::Open { wire: Wire::Http(Arc::new(wire)), token: Some(token.clone()) },
                 Err(_) => Self::Closed { why: "this machine has no root certificates to know github by; install `ca-certificates`".to_owned() },
             },
             Access::Closed { why } => Self::Closed { why: why.clone() },

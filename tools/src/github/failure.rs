@@ -1,5 +1,7 @@
 //! GitHub's failures in sentences of ours. What GitHub wrote goes to the log alone.
 
+use std::time::Duration;
+
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -116,7 +118,8 @@ fn limited(headers: &HeaderMap, status: StatusCode, said: &Said) -> Option<ToolE
         return None;
     }
     let seconds = wait.unwrap_or(60).clamp(1, 24 * 3600);
-    Some(upstream(format!("github's limit on requests is reached; try again in {seconds} s, and not before")))
+    let told = upstream(format!("github's limit on requests is reached; try again in {seconds} s, and not before"));
+    Some(told.retry_after(Duration::from_secs(seconds.unsigned_abs())))
 }
 
 impl Said {
@@ -187,7 +190,11 @@ mod tests {
 
     #[test]
     fn a_limit_says_how_long_to_wait() {
-        let seconds = |error: &ToolError| error.client.split_whitespace().filter_map(|word| word.parse::<i64>().ok()).next();
+        let seconds = |error: &ToolError| {
+            let told = error.retry_after.map(|wait| wait.as_secs());
+            assert!(told.is_none_or(|told| error.client.contains(&format!(" {told} s"))), "{error}");
+            told
+        };
         assert_eq!(seconds(&told(403, &[("retry-after", "7")], "{}")), Some(7));
         assert_eq!(seconds(&told(403, &[], r#"{"message":"You have exceeded a secondary rate limit."}"#)), Some(60));
         assert_eq!(seconds(&told(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")], "{}")), Some(1));

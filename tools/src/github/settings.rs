@@ -77,7 +77,7 @@ impl Settings {
         };
         match (token.filter(|_| missing.is_empty()), api.or_else(|| ApiUrl::parse(API).ok())) {
             (Some(token), Some(api)) => Self { access: Access::Real { api, token } },
-            _ => closed(format!("github is in mode `{mode}`, but {}; both belong in the gateway's environment", missing.join(", and "))),
+            _ => closed(format!("github is in mode `{mode}`, but {}; that is for the gateway's environment", missing.join(", and "))),
         }
     }
 }

@@ -106,7 +106,9 @@ fn give_up_capabilities() -> io::Result<()> {
 }
 
 fn limit(limits: &Limits) -> io::Result<()> {
-    let seconds = limits.time.as_secs().saturating_add(1);
+    // Of all threads of one process together: so many can run at once.
+    let at_once = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let seconds = limits.time.as_secs().saturating_add(1).saturating_mul(at_once);
     let threads = super::processes::threads_of_user(rustix::process::getuid().as_raw()).saturating_add(limits.threads);
     let table = [
         (Resource::Core, 0),
@@ -145,7 +147,7 @@ fn files(order: &Order) -> Result<RulesetCreated, Failed> {
     }
     made = allow_outside(made, &order.home, access(Access::Write))?;
     for grant in &order.grants {
-        made = allow(made, granted(grant)?, access(grant.access))?;
+        made = allow(made, granted(CWD, grant)?, access(grant.access))?;
     }
     Ok(made)
 }
@@ -170,9 +172,9 @@ fn allow_outside(made: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) 
 
 /// What was judged, or an error: the folder may have been changed since.
 // INVARIANT: a grant opens the very inode that was judged, with no link on the way (test: a_swapped_file_is_not_granted).
-fn granted(grant: &Grant) -> Result<OwnedFd, Failed> {
+fn granted(folder: impl AsFd, grant: &Grant) -> Result<OwnedFd, Failed> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let fd = rustix::fs::openat2(CWD, &grant.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve)
+    let fd = rustix::fs::openat2(folder, &grant.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve)
         .map_err(|error| Failed(MOVED, error.to_string()))?;
     let stat = rustix::fs::fstat(&fd).map_err(|error| Failed(MOVED, error.to_string()))?;
     if (stat.st_dev, stat.st_ino) == (grant.device, grant.inode) { Ok(fd) } else { Err(Failed(MOVED, "it is another one now".to_owned())) }
@@ -189,4 +191,43 @@ fn allow(made: RulesetCreated, fd: OwnedFd, access: BitFlags<AccessFs>) -> Resul
         return Ok(made);
     }
     made.add_rule(PathBeneath::new(fd, access)).map_err(because("making the rules of files"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_swapped_file_is_not_granted() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        std::fs::write(at("sub/file"), "judged").unwrap();
+        std::fs::write(at("private"), "not judged").unwrap();
+        let root = std::fs::File::open(folder.path()).unwrap();
+        let meta = std::fs::metadata(at("sub/file")).unwrap();
+        let grant = |path: &str| Grant { path: path.to_owned(), device: meta.dev(), inode: meta.ino(), access: Access::Read };
+        assert!(granted(&root, &grant("sub/file")).is_ok());
+        for path in ["private", "nothing", "../x", "/etc/passwd"] {
+            assert!(granted(&root, &grant(path)).is_err_and(|failed| failed.0 == MOVED), "{path}");
+        }
+        std::fs::rename(at("sub"), at("moved")).unwrap();
+        symlink("moved", at("sub")).unwrap();
+        assert!(granted(&root, &grant("sub/file")).is_err(), "through a link, to the very file");
+        std::fs::remove_file(at("sub")).unwrap();
+        std::fs::create_dir(at("sub")).unwrap();
+        std::fs::rename(at("private"), at("sub/file")).unwrap();
+        assert!(granted(&root, &grant("sub/file")).is_err(), "another file of that name");
+    }
+
+    #[test]
+    fn what_may_be_written_is_no_device_and_no_socket() {
+        for right in [AccessFs::MakeChar, AccessFs::MakeBlock, AccessFs::MakeSock, AccessFs::IoctlDev] {
+            assert!(!access(Access::Write).contains(right), "{right:?}");
+        }
+        assert!(!access(Access::Read).intersects(AccessFs::from_write(NEEDED)));
+        assert_eq!(access(Access::List), BitFlags::from(AccessFs::ReadDir));
+    }
 }

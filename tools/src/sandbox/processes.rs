@@ -32,12 +32,26 @@ fn parsed(pid: i32, stat: &str) -> Option<Process> {
     Some(Process { pid, parent, group, threads, is_zombie: matches!(state, "Z" | "X") })
 }
 
-/// The bytes that a process holds for itself, without what it has mapped of files.
-pub(super) fn own_memory(pid: i32) -> u64 {
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let mut fields = statm.split(' ').skip(1).map(|field| field.parse::<u64>().unwrap_or(0));
-    let (resident, shared) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
-    resident.saturating_sub(shared).saturating_mul(rustix::param::page_size() as u64)
+/// What a process holds, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// For itself alone.
+    pub(super) own: u64,
+    /// Of memory that several may share.
+    pub(super) shared: u64,
+}
+
+/// What a process holds, without what it has mapped of files.
+pub(super) fn held(pid: i32) -> Held {
+    held_in(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default())
+}
+
+fn held_in(status: &str) -> Held {
+    let bytes = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_suffix(" kB"))?;
+        Some(line.trim().parse::<u64>().ok()?.saturating_mul(1024))
+    };
+    Held { own: bytes("RssAnon:").unwrap_or(0), shared: bytes("RssShmem:").unwrap_or(0) }
 }
 
 /// How many threads the whole machine has: one short file, to know when it is worth looking closer.
@@ -72,7 +86,9 @@ mod tests {
     fn this_process_is_seen_with_its_memory() {
         let own = all().find(|process| process.pid == i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(own.threads >= 1 && !own.is_zombie && own.parent > 0);
-        assert!(own_memory(own.pid) > 0);
+        assert!(held(own.pid).own > 0);
+        assert_eq!(held_in("VmRSS:\t 9 kB\nRssAnon:\t       2 kB\nRssShmem:\t1 kB\n"), Held { own: 2048, shared: 1024 });
+        assert_eq!(held_in("RssAnon: much\n"), Held::default());
         assert!(threads_of_machine() >= own.threads);
         assert!(threads_of_user(rustix::process::getuid().as_raw()) >= own.threads);
     }

@@ -150,7 +150,7 @@ fn how(leader: Pid) -> Told {
 /// Which limit its processes are beyond together, if one. Reaps on the way what was left to this process and has ended.
 fn beyond(leader: Pid, limits: &Limits) -> Option<Told> {
     let (leader, own) = (leader.as_raw_nonzero().get(), rustix::process::getpid().as_raw_nonzero().get());
-    let (mut count, mut threads, mut memory) = (0u64, 0u64, 0u64);
+    let (mut count, mut threads, mut own_memory, mut shared) = (0u64, 0u64, 0u64, 0u64);
     for process in processes::all().filter(|process| process.group == leader) {
         if process.is_zombie {
             if process.parent == own && process.pid != leader {
@@ -163,9 +163,11 @@ fn beyond(leader: Pid, limits: &Limits) -> Option<Told> {
         if count > limits.processes || threads > limits.threads {
             return Some(Told::TooManyProcesses);
         }
-        memory = memory.saturating_add(processes::own_memory(process.pid));
+        let held = processes::held(process.pid);
+        own_memory = own_memory.saturating_add(held.own);
+        shared = shared.max(held.shared); // most likely the same for all
     }
-    (memory > limits.memory).then_some(Told::TooMuchMemory)
+    (own_memory.saturating_add(shared) > limits.memory).then_some(Told::TooMuchMemory)
 }
 
 /// Kills the whole group at once, then waits until no descendant is left.

@@ -1,6 +1,8 @@
 //! What git's attributes would make of a file's bytes: here they are kept as they are, or the file is refused.
 
+use cap_std::fs::Dir;
 use git2::{AttrCheckFlags, AttrValue, Repository};
+use rustix::fs::{AtFlags, FileType};
 
 use super::path::RepoPath;
 use super::repository::failed;
@@ -25,6 +27,19 @@ pub(super) fn keep_bytes(repo: &Repository, path: &RepoPath, content: &[u8]) -> 
     }
     if content.windows(2).any(|pair| pair == b"\r\n") && attributes.unify_line_ends()? {
         return Err(refused(path, "has CRLF line ends that git would turn into LF here; write LF"));
+    }
+    Ok(())
+}
+
+/// Whether git's own files in these folders are regular or not there: libgit2 opens them by name, and would wait at a fifo.
+pub(super) fn can_be_read(folders: &[Dir]) -> Result<(), ToolError> {
+    for folder in folders {
+        for name in [".gitattributes", ".gitignore"] {
+            let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+            if stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile) {
+                return Err(ToolError::invalid(format!("a `{name}` on the way is no regular file, so git's rules for the files are unknown")));
+            }
+        }
     }
     Ok(())
 }

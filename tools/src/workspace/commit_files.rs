@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::branch_lock;
 use super::change;
 use super::commit_message::Message;
 use super::durable;
-use super::index_lock::{IndexLock, busy};
+use super::index_lock::IndexLock;
 use super::page::Budget;
 use super::patch;
 use super::path::{PathArg, RepoPath, quoted};
@@ -256,21 +257,12 @@ fn mode(mode: i32) -> FileMode {
 /// Moves the branch under git's lock of it, only from the commit that was judged, and only while it is checked out.
 // INVARIANT: of two commits on one parent, one is made (test: of_two_commits_at_once_one_is_made).
 fn advance(repo: &Repository, survey: &Survey, id: Oid, who: &Signature<'_>, plan: &Plan) -> Result<(), ToolError> {
-    let name = format!("refs/heads/{}", survey.branch);
-    let mut transaction = repo.transaction().map_err(failed)?;
-    transaction.lock_ref(&name).map_err(|error| busy().because(error))?;
-    let tip = match repo.refname_to_id(&name) {
-        Ok(tip) => Some(tip),
-        Err(error) if error.code() == git2::ErrorCode::NotFound => None,
-        Err(error) => return Err(failed(error)),
-    };
-    if tip != survey.head || repository::head_branch(repo).as_deref() != Some(survey.branch.as_str()) {
-        return Err(moved());
-    }
     let kind = if survey.head.is_none() { "commit (initial)" } else { "commit" };
     let log = format!("{kind}: {}", plan.message.subject().replace('\t', " "));
-    transaction.set_target(&name, id, Some(who), &log).map_err(unwritable)?;
-    transaction.commit().map_err(unwritable)
+    branch_lock::set(repo, &format!("refs/heads/{}", survey.branch), id, (who, &log), |tip| {
+        let is_judged = tip == survey.head && repository::head_branch(repo).as_deref() == Some(survey.branch.as_str());
+        if is_judged { Ok(()) } else { Err(moved()) }
+    })
 }
 
 fn moved() -> ToolError {

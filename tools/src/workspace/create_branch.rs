@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use git2::{ErrorCode, Oid, Reference, Repository};
+use git2::{Oid, Reference, Repository, Signature};
 use opsgate_audit::{Durable, Receipt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::branch_lock;
 use super::durable;
 use super::path::quoted;
 use super::repository::{self, Rev, RevArg, blocking, failed, live};
 use super::root::Workspace;
+use super::settings::Author;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
@@ -20,7 +22,7 @@ use crate::tool::{CallContext, Card, Preview, WriteTool};
 /// In bytes.
 const LONGEST_NAME: usize = 200;
 
-pub(super) struct CreateBranch;
+pub(super) struct CreateBranch(pub(super) Author);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +102,8 @@ impl WriteTool for CreateBranch {
     }
 
     async fn write(&self, target: Target, _filter: &OutputFilter, _receipt: Receipt<Durable>) -> Result<Output, ToolError> {
-        blocking(move || create(&target.0)).await
+        let author = self.0.clone();
+        blocking(move || create(&target.0, &author)).await
     }
 }
 
@@ -117,31 +120,26 @@ fn free(repo: &Repository, plan: &Plan) -> Result<Oid, ToolError> {
         return Err(exists(&plan.name));
     }
     let ignores_case = repo.config().and_then(|config| config.get_bool("core.ignorecase")).unwrap_or(false);
-    let mut others = repo.references_glob("refs/heads/*").map_err(failed)?;
     let below = format!("{}/", plan.name.0);
     let mut collides = parents.into_iter().any(is_taken);
-    for other in others.names() {
-        let other = other.map_err(failed)?.strip_prefix("refs/heads/").unwrap_or_default();
+    for other in repo.references_glob("refs/heads/*").map_err(failed)? {
+        let other = other.map_err(failed)?;
+        let other = String::from_utf8_lossy(other.name_bytes().strip_prefix(b"refs/heads/").unwrap_or_default()).into_owned();
         collides |= other.starts_with(&below) || (ignores_case && other.to_lowercase() == plan.name.0.to_lowercase());
     }
     if collides { Err(collision(&plan.name)) } else { Ok(base) }
 }
 
 // INVARIANT: a branch that is there is never moved (test: a_branch_that_is_there_stays).
-fn create(plan: &Plan) -> Result<Output, ToolError> {
+fn create(plan: &Plan, author: &Author) -> Result<Output, ToolError> {
     let repo = repository::open(&plan.workspace)?;
     let base = free(&repo, plan)?;
+    let who = Signature::now(&author.name, &author.email).map_err(ToolError::internal)?;
+    let (reference, log) = (plan.name.reference(), format!("branch: Created from {}", plan.from.as_str()));
     live(&plan.cancel)?;
-    let log = format!("branch: Created from {}", plan.from.as_str());
-    match repo.reference(&plan.name.reference(), base, false, &log) {
-        Ok(_) => durable::reference(&repo, &plan.name.reference()).map(|()| Output { branch: plan.name.0.clone(), base_commit: base.to_string() }),
-        Err(error) if error.code() == ErrorCode::Exists && repo.find_reference(&plan.name.reference()).is_ok() => Err(exists(&plan.name)),
-        Err(error) if matches!(error.code(), ErrorCode::Exists | ErrorCode::Directory) => Err(collision(&plan.name).because(error)),
-        Err(error) if error.code() == ErrorCode::Locked => {
-            Err(ToolError::new(ToolErrorKind::Moved, "another git process is at work on that branch; ask again").because(error))
-        }
-        Err(error) => Err(ToolError::new(ToolErrorKind::Upstream, "the branch could not be written; may opsgate's user write there?").because(error)),
-    }
+    branch_lock::set(&repo, &reference, base, (&who, &log), |_| free(&repo, plan).map(drop))?;
+    durable::reference(&repo, &reference)?;
+    Ok(Output { branch: plan.name.0.clone(), base_commit: base.to_string() })
 }
 
 fn exists(name: &BranchName) -> ToolError {

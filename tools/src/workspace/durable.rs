@@ -1,4 +1,4 @@
-//! What libgit2 wrote, brought to the disk: it leaves that to the system, and a record would then outlive its commit.
+//! What libgit2 wrote, settled: brought to the disk, since a record would else outlive its commit, and given to its owner.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -7,24 +7,25 @@ use std::path::{Path, PathBuf};
 
 use git2::{Oid, Repository, Tree};
 
+use super::owner::{self, Owner};
 use super::path::RepoPath;
 use super::repository::failed;
 use crate::error::{ToolError, ToolErrorKind};
 
-/// Syncs these objects where they lie alone; those in a pack were there before.
+/// Settles these objects where they lie alone; those in a pack were there before.
 pub(super) fn objects(repo: &Repository, ids: &[Oid]) -> Result<(), ToolError> {
-    let store = repo.commondir().join("objects");
+    let (store, owner) = (repo.commondir().join("objects"), Owner::at(repo.commondir()));
     let mut folders = BTreeSet::new();
     for id in ids {
         let name = id.to_string();
         let Some((folder, file)) = name.split_at_checked(2) else { continue };
         let folder = store.join(folder);
-        if sync(&folder.join(file)).map_err(unsynced)? {
+        if settle(&folder.join(file), owner).map_err(unsynced)? {
             folders.insert(folder);
         }
     }
     folders.insert(store);
-    folders.iter().try_for_each(|folder| sync(folder).map(drop)).map_err(unsynced)
+    folders.iter().try_for_each(|folder| settle(folder, owner).map(drop)).map_err(unsynced)
 }
 
 /// The trees that a tree has on the way to these paths, itself included.
@@ -35,11 +36,16 @@ pub(super) fn trees_on_the_way<'p>(tree: &Tree<'_>, paths: impl Iterator<Item = 
     below.chain([tree.id()]).collect()
 }
 
-/// Syncs a reference, where it has a file of its own.
+/// Settles a branch and the logs of it, where they have files of their own.
 pub(super) fn reference(repo: &Repository, name: &str) -> Result<(), ToolError> {
-    let file = repo.commondir().join(name);
-    let folders = file.ancestors().skip(1).take_while(|folder| folder.starts_with(repo.commondir().join("refs")));
-    std::iter::once(file.as_path()).chain(folders).try_for_each(|path| sync(path).map(drop)).map_err(unsynced)
+    let owner = Owner::at(repo.commondir());
+    let (file, log) = (repo.commondir().join(name), repo.commondir().join("logs").join(name));
+    let inside = |path: &&Path| path.starts_with(repo.commondir()) && *path != repo.commondir();
+    let up = |file: &Path| -> Vec<PathBuf> { file.ancestors().take_while(inside).map(Path::to_owned).collect() };
+    for path in up(&log).iter().chain(&up(&repo.path().join("logs/HEAD"))) {
+        let _ = settle(path, owner); // a log tells of the branch; it is not the branch
+    }
+    up(&file).iter().try_for_each(|path| settle(path, owner).map(drop)).map_err(unsynced)
 }
 
 /// Keeps content in git's own store, where no reference names it: it is not pushed, and `git gc` ends it in time.
@@ -49,10 +55,13 @@ pub(super) fn kept(repo: &Repository, content: &[u8]) -> Result<Oid, ToolError> 
     Ok(id)
 }
 
-/// Whether it was there to be synced.
-fn sync(path: &Path) -> io::Result<bool> {
+/// Gives a file or a folder to its owner and syncs it; whether it was there.
+fn settle(path: &Path, owner: Option<Owner>) -> io::Result<bool> {
     match File::open(path) {
-        Ok(file) => file.sync_all().map(|()| true),
+        Ok(file) => {
+            owner::give(&file, owner);
+            file.sync_all().map(|()| true)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use git2::{Index, IndexEntry, Repository};
 
+use super::owner::{self, Owner};
 use super::repository::failed;
 use crate::error::{ToolError, ToolErrorKind};
 
@@ -68,6 +69,7 @@ impl IndexLock {
         }
         index.write().map_err(unwritable)?;
         let file = OpenOptions::new().write(true).open(&self.lock).map_err(unwritable)?;
+        owner::give(&file, self.index.parent().and_then(Owner::at));
         // git looks again at an entry that is not older than the index; a newer time would hide a change of the same moment.
         if let Some(written) = self.written {
             file.set_modified(written).map_err(unwritable)?;

@@ -6,12 +6,14 @@
 
 mod attributes;
 mod blame;
+mod branch_lock;
 mod change;
 mod commit;
 mod commit_files;
 mod commit_message;
 mod content;
 mod create_branch;
+mod dependency;
 mod docker;
 mod durable;
 mod feed;
@@ -22,14 +24,18 @@ mod git_show;
 mod git_status;
 mod history;
 mod index_lock;
+mod install_dependency;
 mod language;
 mod list_directory;
+mod lockfile;
 mod matches;
 mod open;
+mod owner;
 pub(crate) mod page;
 mod patch;
 pub(crate) mod path;
 mod pattern;
+mod place;
 mod reach;
 mod read_file;
 mod redacted;
@@ -40,10 +46,12 @@ mod repository;
 mod root;
 mod run;
 mod run_tests;
+mod scratch;
 mod search_code;
 mod service_status;
 mod settings;
 mod spot;
+mod state;
 mod survey;
 mod systemd;
 mod walk;
@@ -59,6 +67,7 @@ pub use settings::{Author, Command, DEPENDENCY, Settings};
 use crate::erased::{Tool, read, write};
 use crate::sandbox::Sandbox;
 use crate::tool::Card;
+use install_dependency::InstallDependency;
 use run_tests::RunTests;
 
 /// The tools of the `workspace` system, as these settings and this machine let it have them.
@@ -71,7 +80,10 @@ pub fn tools(settings: &Settings) -> Vec<Arc<dyn Tool>> {
 #[must_use]
 pub fn every_tool() -> Vec<Arc<dyn Tool>> {
     let none = BTreeMap::new();
-    always(&Settings::default(), ServiceSources::default()).into_iter().chain([write(RunTests::new(&none, None))]).collect()
+    always(&Settings::default(), ServiceSources::default())
+        .into_iter()
+        .chain([write(InstallDependency::new(&none, None)), write(RunTests::new(&none, None))])
+        .collect()
 }
 
 /// As [`tools`], asking these sources for services.
@@ -92,7 +104,7 @@ fn always(settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
         read(search_code::SearchCode),
         read(service_status::ServiceStatus(services)),
         write(commit_files::CommitFiles(settings.author.clone())),
-        write(create_branch::CreateBranch),
+        write(create_branch::CreateBranch(settings.author.clone())),
         write(write_file::WriteFile),
     ]
 }
@@ -101,10 +113,33 @@ fn always(settings: &Settings, services: ServiceSources) -> Vec<Arc<dyn Tool>> {
 // INVARIANT: no sandbox, no tool (test: without_a_sandbox_or_a_command_there_is_no_tool).
 fn running(settings: &Settings) -> Vec<Arc<dyn Tool>> {
     let Ok(sandbox) = Sandbox::through(settings.entry.as_deref()) else { return Vec::new() };
+    let install = InstallDependency::new(&settings.commands, Some(sandbox.clone()));
     let tests = RunTests::new(&settings.commands, Some(sandbox));
-    if tests.is_empty() { Vec::new() } else { vec![write(tests)] }
+    let install = (!install.is_empty()).then(|| write(install));
+    let tests = (!tests.is_empty()).then(|| write(tests));
+    install.into_iter().chain(tests).collect()
 }
 
 const fn card(name: &'static str, title: &'static str, description: &'static str, risk: f32) -> Card {
     Card { name, system: "workspace", title, description, risk, open_world: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_sandbox_or_a_command_there_is_no_tool() {
+        let argv = |words: &[&str]| Command { argv: words.iter().map(|word| (*word).to_owned()).collect(), ..Command::default() };
+        let commands = BTreeMap::from([("test".to_owned(), argv(&["true"])), ("add".to_owned(), argv(&["true", DEPENDENCY]))]);
+        let names = |settings: &Settings| -> Vec<_> { running(settings).iter().map(|tool| tool.spec().card.name).collect() };
+        assert!(names(&Settings { commands: commands.clone(), ..Settings::default() }).is_empty(), "without an entry");
+        let entry = std::env::current_exe().ok();
+        assert!(names(&Settings { entry: entry.clone(), ..Settings::default() }).is_empty(), "without a command");
+        if crate::sandbox::available().is_ok() {
+            assert_eq!(names(&Settings { commands, entry, ..Settings::default() }), ["workspace_install_dependency", "workspace_run_tests"]);
+        }
+        let every: Vec<_> = every_tool().iter().map(|tool| tool.spec().card.name).collect();
+        assert!(every.contains(&"workspace_run_tests") && every.contains(&"workspace_install_dependency"));
+    }
 }

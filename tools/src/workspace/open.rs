@@ -10,6 +10,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::owner::Owner;
 use super::path::{self, RepoPath, quoted};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{ScopeKind, Scopes};
@@ -94,14 +95,18 @@ impl OpenFile {
         self.file.metadata().map_err(|error| unreadable("the file", &error))
     }
 
+    pub(super) fn owner(&self) -> Option<Owner> {
+        Owner::of(&self.file)
+    }
+
     /// Changes where the file's content may have.
     pub(super) fn stamp(&self) -> [u64; 4] {
         self.stamp
     }
 
-    /// When its content was last changed.
-    pub(super) fn changed(&self) -> Option<std::time::SystemTime> {
-        self.file.metadata().and_then(|meta| meta.modified()).ok()
+    /// Whether its owner may run it.
+    pub(super) fn is_executable(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.mode() & 0o100 != 0)
     }
 
     /// At most `most` bytes from `offset`.

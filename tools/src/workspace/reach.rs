@@ -27,10 +27,9 @@ const DEEPEST: usize = 128;
 
 /// The grants of a command in this folder. Declared paths that are missing are made.
 pub(super) fn grants(root: &Dir, command: &Command, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<Grant>, ToolError> {
-    let report = command.report.as_deref().filter(|report| !command.writable.iter().any(|path| is_in(report, path)));
-    let mut writable = Vec::new();
-    for path in command.writable.iter().map(String::as_str).chain(report) {
-        writable.push(RepoPath::parse(path)?);
+    let mut writable = command.writable.iter().map(|path| RepoPath::parse(path)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(report) = command.report.as_deref().filter(|report| !writable.iter().any(|path| path.covers(report))) {
+        writable.push(RepoPath::parse(report)?);
     }
     for path in &writable {
         made(root, path, Some(path.as_str()) == command.report.as_deref())?;
@@ -50,10 +49,6 @@ pub(super) fn grants(root: &Dir, command: &Command, filter: &OutputFilter, cance
     Ok(judged.grants)
 }
 
-fn is_in(path: &str, folder: &str) -> bool {
-    path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-}
-
 struct Judged<'a> {
     filter: &'a OutputFilter,
     cancel: &'a CancellationToken,
@@ -71,7 +66,7 @@ enum Verdict {
 impl Judged<'_> {
     /// Judges what is in a folder.
     // INVARIANT: a file that policy denies, and all in `.git`, is in no grant (tests: a_folder_with_a_denied_file_is_granted_in_parts,
-    // a_denied_file_cannot_be_read).
+    // private_things_cannot_be_read).
     fn folder(&mut self, dir: &Dir, path: &RepoPath, depth: usize) -> Result<Verdict, ToolError> {
         live(self.cancel)?;
         // What this user cannot list, the command could make listable: it runs as the same user.

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use opsgate_audit::{Receipt, Written};
 
-use super::content::{Place, Source, window};
+use super::content::{Place, Source, hex_digest, window};
 use super::language;
 use super::open::Found;
 use super::page::{Page, Paging, stale};
@@ -64,7 +64,7 @@ pub(super) struct Output {
 }
 
 impl ReadTool for ReadFile {
-    const CARD: Card = super::card("workspace_read_file", "Read a file", "Read a text file, by lines. A binary one gives its size and sha256.", 0.1);
+    const CARD: Card = super::card("workspace_read_file", "Read a file", "Read a text file, by lines. A binary one gives its size.", 0.1);
     type Args = Args;
     type Target = Target;
     type Output = Output;
@@ -166,6 +166,10 @@ fn show(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let left = target.lines.map(|lines| target.first.saturating_add(lines).saturating_sub(from.line));
     let window = window(&source, from, left, filter, &target.cancel)?;
     let next = window.next.map(|place| paging.cursor_at([place.at, place.line, place.within]));
+    // All of it, and nothing of it redacted: then its digest tells no more than its text, and is what a write can hold on to.
+    if window.encoding == "utf-8" && window.text.len() as u64 == size {
+        output.sha256 = Some(hex_digest(window.text.as_bytes()));
+    }
     output.encoding = window.encoding;
     output.start_line = Some(from.line);
     output.content = Some(window.text);

@@ -6,12 +6,13 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::content::hex_digest;
 use super::open::{self, FLAGS, OpenFile};
+use super::owner::{self, Owner};
 use super::path::RepoPath;
 use super::repository::live;
 use super::spot::{Spot, There, identity, moved};
@@ -24,7 +25,7 @@ pub(super) struct Old {
     pub(super) sha256: String,
     identity: (u64, u64),
     mode: u32,
-    owner: (u32, u32),
+    owner: Option<Owner>,
 }
 
 impl Old {
@@ -35,7 +36,7 @@ impl Old {
             return Ok(None);
         }
         let sha256 = hex_digest(&content);
-        Ok(Some(Self { content, sha256, identity: identity(file)?, mode: meta.mode() & 0o777, owner: (meta.uid(), meta.gid()) }))
+        Ok(Some(Self { content, sha256, identity: identity(file)?, mode: meta.mode() & 0o777, owner: file.owner() }))
     }
 
     fn is(&self, file: &OpenFile) -> Result<bool, ToolError> {
@@ -71,7 +72,7 @@ pub(super) fn put(spot: &Spot, path: &RepoPath, content: &[u8], old: Option<&Old
         Some(old) => temporary.replace(spot.name(), old, path)?,
         None => temporary.take_free_name(spot.name(), path)?,
     }
-    let synced = rustix::fs::fsync(dir).and_then(|()| rustix::fs::fsync(spot.dir()));
+    let synced = made.made.iter().chain([spot.dir()]).try_for_each(rustix::fs::fsync);
     made.keep();
     synced.map_err(|errno| failed("synced, though it was written", errno))
 }
@@ -93,7 +94,7 @@ impl<'d> Temporary<'d> {
         let mut file = rustix::fs::openat(dir, name.as_str(), flags, mode).map(File::from).map_err(|errno| failed("created", errno))?;
         let meta = file.metadata().map_err(|error| failed("created", error))?;
         let temporary = Self { dir, name, identity: (meta.dev(), meta.ino()) };
-        keep_owner(&file, old.map_or_else(|| owner_of(dir), |old| Some(old.owner)));
+        owner::give(&file, old.map_or_else(|| Owner::of(dir), |old| old.owner));
         if let Some(old) = old {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(old.mode)).map_err(|errno| failed("given its mode", errno))?;
         }
@@ -174,7 +175,7 @@ impl<'s> Folders<'s> {
             }
             let opened = rustix::fs::openat(parent, name.as_str(), FLAGS.union(OFlags::DIRECTORY), Mode::empty());
             let folder = opened.map(File::from).map_err(|_| moved(path))?;
-            keep_owner(&folder, owner_of(parent));
+            owner::give(&folder, Owner::of(parent));
             folders.made.push(Dir::from_std_file(folder));
         }
         Ok(folders)
@@ -198,17 +199,6 @@ impl Drop for Folders<'_> {
             let parent = depth.checked_sub(1).and_then(|above| self.made.get(above)).unwrap_or_else(|| self.spot.dir());
             let _ = rustix::fs::unlinkat(parent, name.as_str(), AtFlags::REMOVEDIR); // only where it is empty
         }
-    }
-}
-
-fn owner_of(dir: &Dir) -> Option<(u32, u32)> {
-    rustix::fs::fstat(dir).ok().map(|stat| (stat.st_uid, stat.st_gid))
-}
-
-/// Files of a user stay that user's where opsgate's own user may do that; elsewhere they become opsgate's.
-fn keep_owner(file: &File, owner: Option<(u32, u32)>) {
-    if let Some((user, group)) = owner.filter(|owner| file.metadata().is_ok_and(|meta| (meta.uid(), meta.gid()) != *owner)) {
-        let _ = rustix::fs::fchown(file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
     }
 }
 

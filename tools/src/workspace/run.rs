@@ -62,11 +62,17 @@ pub(super) fn described(command: &Command, reads: Value) -> Value {
     })
 }
 
+/// Whether the workspace's folder is the one that policy judged by its name.
+pub(super) fn in_its_place(workspace: &Workspace) -> Result<(), ToolError> {
+    if workspace.is_in_place() {
+        return Ok(());
+    }
+    Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder is no longer where it was; connect again"))
+}
+
 /// The job of a command that runs in the workspace itself.
 pub(super) fn in_place(workspace: &Workspace, command: &Command, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Job, ToolError> {
-    if !workspace.is_in_place() {
-        return Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder is no longer where it was; connect again"));
-    }
+    in_its_place(workspace)?;
     let grants = reach::grants(workspace.dir(), command, filter, cancel)?;
     job(workspace.dir(), command, command.argv.clone(), grants)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use opsgate_audit::{Durable, Receipt};
 use schemars::JsonSchema;
@@ -115,11 +115,14 @@ impl WriteTool for RunTests {
 
     async fn write(&self, target: Target, filter: &OutputFilter, _receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         let Target { command, sandbox, workspace, cancel, progress, .. } = target;
-        let job = {
+        let (job, before) = {
             let (workspace, command, filter, cancel) = (workspace.clone(), command.clone(), filter.clone(), cancel.clone());
-            blocking(move || run::in_place(&workspace, &command, &filter, &cancel)).await?
+            blocking(move || {
+                let job = run::in_place(&workspace, &command, &filter, &cancel)?;
+                Ok((job, command.report.as_deref().and_then(|path| report::stamp(&workspace, path))))
+            })
+            .await?
         };
-        let begun = SystemTime::now();
         let mut feed = Feed::new(filter.clone(), progress);
         let ended = sandbox.run(job, &cancel, |fresh| feed.take(fresh)).await?;
         if ended.how == How::Cancelled {
@@ -127,7 +130,7 @@ impl WriteTool for RunTests {
         }
         let filter = filter.clone();
         blocking(move || {
-            let file = command.report.as_deref().and_then(|path| report::file(&workspace, path, begun, &filter));
+            let file = command.report.as_deref().and_then(|path| report::file(&workspace, path, before, &filter));
             let text = ended.output.shown(|text| filter.redacted(text));
             Ok(answer(file, &text, ended.how, ended.duration, filter.output_bytes()))
         })

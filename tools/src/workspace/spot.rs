@@ -96,19 +96,24 @@ impl Spot {
         let folder = |dir: &Dir| rustix::fs::fstat(dir).map(|stat| (stat.st_dev, stat.st_ino)).map_err(ToolError::internal);
         Ok(self.name == other.name && self.missing == other.missing && folder(&self.dir)? == folder(&other.dir)?)
     }
+}
 
-    /// Whether one of the folders on the way to `path` is the top of another repository.
-    pub(super) fn in_nested_repository(root: &Dir, path: &RepoPath) -> Result<bool, ToolError> {
-        let parents: Vec<&str> = path.parts().collect();
-        for depth in 1..parents.len() {
-            let folder = RepoPath::of_parts(parents.iter().take(depth).copied());
-            let inner = Self::of(root, &folder.child(".git"))?;
-            if inner.missing.is_empty() && rustix::fs::statat(&inner.dir, ".git", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-                return Ok(true);
-            }
+/// The folders on the way to `path`, the root first, as far as they are there. No link was followed.
+pub(super) fn folders(root: &Dir, path: &RepoPath) -> Result<Vec<Dir>, ToolError> {
+    let mut folders = vec![root.try_clone().map_err(ToolError::internal)?];
+    let parts: Vec<&str> = path.parts().collect();
+    for part in parts.iter().take(parts.len().saturating_sub(1).min(open::DEEPEST)) {
+        match folders.last().and_then(|folder| open::entry_folder(folder, part.as_ref())) {
+            Some(folder) => folders.push(folder),
+            None => break,
         }
-        Ok(false)
     }
+    Ok(folders)
+}
+
+/// Whether one of the folders below the root is the top of another repository, which policy did not judge.
+pub(super) fn in_nested_repository(folders: &[Dir]) -> bool {
+    folders.iter().skip(1).any(|folder| rustix::fs::statat(folder, ".git", AtFlags::SYMLINK_NOFOLLOW).is_ok())
 }
 
 /// Which file it is, in numbers that another one cannot have while this one is there.

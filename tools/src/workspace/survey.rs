@@ -12,7 +12,7 @@ use super::open::OpenFile;
 use super::path::{RepoPath, is_git_elsewhere, quoted};
 use super::repository::{self, failed, live};
 use super::root::Workspace;
-use super::spot::{Spot, There, moved};
+use super::spot::{self, Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
 
 /// A larger file is not committed, in bytes.
@@ -163,9 +163,11 @@ impl Around<'_> {
         }
         let old = self.committed(path)?;
         self.stands_alone(path)?;
-        if Spot::in_nested_repository(self.workspace.dir(), path)? {
+        let folders = spot::folders(self.workspace.dir(), path)?;
+        if spot::in_nested_repository(&folders) {
             return Err(refused(path, "lies in another repository within this one; commit it there"));
         }
+        attributes::can_be_read(&folders)?;
         let spot = Spot::of(self.workspace.dir(), path)?;
         let new = match spot.there()? {
             There::Nothing if old.is_some() => None,

@@ -18,7 +18,7 @@ use super::redacted;
 use super::replace::{self, Old};
 use super::repository::{self, blocking, live};
 use super::root::Workspace;
-use super::spot::{Spot, There, moved};
+use super::spot::{self, Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
@@ -123,6 +123,10 @@ fn judge(workspace: &Workspace, located: &Located) -> Result<Judged, ToolError> 
         Err(error) => return Err(error.clone()),
         Ok(Found::File(_)) => {}
     }
+    if spot::in_nested_repository(&spot::folders(workspace.dir(), &located.real)?) {
+        let client = format!("{} lies in another repository within this one; connect to that one", quoted(located.asked.as_str()));
+        return Err(ToolError::out_of_bounds(client));
+    }
     let spot = Spot::of(workspace.dir(), &located.real)?;
     match (spot.there()?, &located.found) {
         (There::Nothing, Err(_)) => Ok(Judged { spot, old: None }),
@@ -192,12 +196,13 @@ fn preview(plan: &Plan, filter: &OutputFilter) -> Result<Preview, ToolError> {
 
 fn write(plan: &Plan, filter: &OutputFilter) -> Result<Output, ToolError> {
     let judged = sound(plan, filter)?;
+    let repo = repository::open(&plan.workspace)?; // where the root was moved away, nothing is written in it
     let spot = Spot::of(plan.workspace.dir(), &plan.path).map_err(|_| moved(&plan.path))?;
     if !spot.is(&judged.spot)? || !replace::is_unchanged(&spot, judged.old.as_ref())? {
         return Err(moved(&plan.path));
     }
     let old = judged.old.as_ref();
-    let backup = old.map(|old| durable::kept(&repository::open(&plan.workspace)?, &old.content)).transpose()?;
+    let backup = old.map(|old| durable::kept(&repo, &old.content)).transpose()?;
     let (additions, deletions) = patch::counted(old.map_or(&[][..], |old| &old.content), plan.content.as_bytes())?;
     replace::put(&spot, &plan.path, plan.content.as_bytes(), old, &plan.cancel)?;
     Ok(Output {

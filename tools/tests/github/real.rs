@@ -112,7 +112,8 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn failures_are_sentences_of_ours_with_githubs_words_for_the_log() {
     let said = r#"{"message":"WORDS of github","errors":[{"resource":"Issue","code":"missing_field","field":"title"}],"documentation_url":"https://docs.example.org"}"#;
-    let cases: [(u16, &[(&str, &str)], ToolErrorKind, &str); 7] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(u16, Headers, ToolErrorKind, &str); 7] = [
         (401, &[], Unavailable, "token"),
         (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")], Upstream, "try again in 1 s"),
         (403, &[], Unavailable, "forbids"),

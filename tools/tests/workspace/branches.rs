@@ -25,6 +25,7 @@ async fn a_branch_is_created_where_it_was_asked_for() {
         assert_eq!(done, json!({"branch": name, "base_commit": base}));
         assert_eq!(fixture.git_says(&["rev-parse", &format!("refs/heads/{name}")]).trim(), base, "{name}");
     }
+    assert_eq!(fixture.git_says(&["reflog", "-1", "--format=%gn %gs", "fix"]), "opsgate branch: Created from main\n");
     assert_eq!(fixture.git_says(&["branch", "--show-current"]), "main\n");
     assert_eq!(fixture.git_says(&["status", "--porcelain"]), "");
     fixture.git_says(&["fsck", "--strict"]);
@@ -118,6 +119,23 @@ async fn a_branch_that_is_there_stays() {
     }
     assert_eq!(fixture.git.refname_to_id("refs/heads/old").unwrap(), one);
     assert_eq!(fixture.git.refname_to_id("refs/heads/late").unwrap(), one);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_branches_of_one_name_one_is_made() {
+    let fixture = Fixture::new();
+    fixture.write("x", "1\n").commit("one");
+    fixture.write("x", "2\n").commit("two");
+    for round in 0..50 {
+        let args = |from: &str| json!({"name": format!("fix{round}"), "from": from});
+        let both = (fixture.prepare(TOOL, args("main")).await.unwrap(), fixture.prepare(TOOL, args("main~1")).await.unwrap());
+        let results = futures::join!(fixture.run(both.0), fixture.run(both.1));
+        let results = [results.0, results.1];
+        let winner = results.iter().position(Result::is_ok).unwrap();
+        assert!(results[1 - winner].as_ref().is_err_and(|error| error.kind == Moved), "{results:?}");
+        let base = &results[winner].as_ref().unwrap()["result"]["base_commit"];
+        assert_eq!(fixture.git_says(&["rev-parse", &format!("fix{round}")]).trim(), base.as_str().unwrap());
+    }
 }
 
 #[tokio::test]

@@ -77,13 +77,14 @@ async fn what_else_is_staged_stays_staged() {
 async fn a_change_of_the_same_moment_is_still_seen() {
     let fixture = started();
     fixture.write("b", "B\n").write("a", "x\n");
-    fixture.git_says(&["add", "b"]);
     // What `stat` says of the changed file is what the index has of it: only its content tells.
-    let moment = fixture.path("b").metadata().unwrap().modified().unwrap();
+    let moment = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let date = |path: &str| std::fs::File::options().write(true).open(fixture.path(path)).unwrap().set_modified(moment).unwrap();
+    date("b");
+    fixture.git_says(&["add", "b"]);
     fixture.write("b", "C\n");
-    let touch = |path: &str| std::fs::File::options().write(true).open(fixture.path(path)).unwrap().set_modified(moment).unwrap();
-    touch("b");
-    touch(".git/index");
+    date("b");
+    date(".git/index");
     fixture.git_says(&["config", "core.trustctime", "false"]);
     fixture.done(TOOL, paths(&["a"])).await;
     assert_eq!(fixture.git_says(&["status", "--porcelain"]), "MM b\n");
@@ -187,6 +188,22 @@ async fn a_linked_work_tree_commits_to_its_own_branch() {
     is_sound(&fixture);
 }
 
+#[tokio::test]
+async fn what_root_writes_is_the_owners() {
+    let fixture = started();
+    let chown = |user: &str| std::process::Command::new("chown").args(["-R", user]).arg(fixture.path("")).status().unwrap().success();
+    if !chown("4711:4712") {
+        println!("skipped: giving files away takes root");
+        return;
+    }
+    fixture.done("workspace_write_file", json!({"path": "a", "content": "new\n"})).await;
+    fixture.done("workspace_write_file", json!({"path": "fresh/deep/x", "content": "new\n"})).await;
+    fixture.done("workspace_create_branch", json!({"name": "fix/deep/a"})).await;
+    fixture.done(TOOL, paths(&["a", "fresh/deep/x"])).await;
+    let strays = std::process::Command::new("find").arg(fixture.path("")).args(["-not", "-user", "4711", "-o", "-not", "-group", "4712"]).output();
+    assert_eq!(String::from_utf8(strays.unwrap().stdout).unwrap(), "");
+}
+
 /// What another program does between the judgement and the commit.
 const MEANWHILE: &[fn(&Fixture)] = &[
     |f| write(f, "a", "another\n"),
@@ -249,6 +266,38 @@ async fn of_two_commits_at_once_one_is_made() {
         assert_eq!(results.iter().find_map(|result| result.as_ref().err()).unwrap().kind, Moved);
     }
     assert_eq!(fixture.git_says(&["rev-list", "--count", "main"]), "21\n");
+    is_sound(&fixture);
+}
+
+/// Another program commits to the branch without git's index, at every moment of a commit of ours: neither is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_commit_of_another_is_lost() {
+    let fixture = started();
+    let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..60_u64 {
+        fixture.write("a", format!("a{round}\n"));
+        let prepared = fixture.prepare(TOOL, paths(&["a"])).await.unwrap();
+        let path = fixture.path("");
+        let another = std::thread::spawn(move || {
+            let git = git2::Repository::open(path).unwrap();
+            let tip = git.head().unwrap().peel_to_commit().unwrap();
+            let who = git2::Signature::now("Bo", "bo@example.invalid").unwrap();
+            for _ in 0..round * 40_000 {
+                std::hint::spin_loop();
+            }
+            git.commit(Some("refs/heads/main"), &who, &who, "theirs", &tip.tree().unwrap(), &[&tip]).ok()
+        });
+        match fixture.run(prepared).await {
+            Ok(done) => mine.push(done["result"]["commit"].as_str().unwrap().to_owned()),
+            Err(error) => assert_eq!(error.kind, Moved, "{error:?}"),
+        }
+        theirs.extend(another.join().unwrap().map(|id| id.to_string()));
+    }
+    let history = fixture.git_says(&["rev-list", "main"]);
+    for id in mine.iter().chain(&theirs) {
+        assert!(history.contains(id), "{id} is lost; {} of ours and {} of theirs were made", mine.len(), theirs.len());
+    }
+    assert!(!mine.is_empty() && !theirs.is_empty(), "one side never got through: this test proves little");
     is_sound(&fixture);
 }
 

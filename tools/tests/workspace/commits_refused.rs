@@ -121,6 +121,28 @@ async fn a_split_index_is_left_to_git() {
 }
 
 #[tokio::test]
+async fn a_sparse_index_is_left_to_git() {
+    let fixture = started();
+    fixture.git_says(&["sparse-checkout", "set", "--cone", "--sparse-index", "elsewhere"]);
+    fixture.write("a", "2\n");
+    refused(&fixture, "a", Unavailable, "sparse").await;
+}
+
+/// libgit2 would wait at it for somebody to write.
+#[tokio::test]
+async fn rules_that_are_no_file_are_not_read() {
+    for name in [".gitattributes", ".gitignore", "dir/.gitattributes"] {
+        let fixture = started();
+        fixture.write("dir/x", "2\n");
+        assert!(Command::new("mkfifo").arg(fixture.path(name)).status().unwrap().success());
+        refused(&fixture, "dir/x", InvalidArguments, "no regular file").await;
+        std::fs::remove_file(fixture.path(name)).unwrap();
+        fixture.link(name, "/dev/zero");
+        refused(&fixture, "dir/x", InvalidArguments, "no regular file").await;
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_committed_in_the_middle_of_something() {
     for (file, content) in [("MERGE_HEAD", ""), ("CHERRY_PICK_HEAD", ""), ("REVERT_HEAD", ""), ("BISECT_LOG", ""), ("rebase-merge/interactive", "")] {
         let fixture = started();

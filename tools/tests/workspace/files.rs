@@ -15,9 +15,15 @@ async fn a_file_says_what_it_is() {
     let file = fixture.ok(READ, json!({"path": "src/main.rs"})).await;
     let expected = json!({
         "path": "src/main.rs", "language": "rust", "size": 20, "total_lines": 3, "encoding": "utf-8", "start_line": 1,
-        "content": "fn main() {}\n\n// end",
+        "content": "fn main() {}\n\n// end", "sha256": sum(b"fn main() {}\n\n// end"),
     });
     assert_eq!(file, expected);
+    // A part has none: it would be of what is not shown.
+    assert!(fixture.ok(READ, json!({"path": "src/main.rs", "lines": 1})).await.get("sha256").is_none());
+}
+
+fn sum(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
@@ -57,7 +63,7 @@ async fn binary_content_is_only_described() {
     let fixture = Fixture::new();
     let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     fixture.write("image", &bytes).commit("one");
-    let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = sum(&bytes);
     for args in [json!({"path": "image"}), json!({"path": "image", "rev": "main"})] {
         let file = fixture.ok(READ, args).await;
         assert_eq!(file, json!({"path": "image", "size": 100_000, "encoding": "binary", "sha256": sum}));

@@ -20,10 +20,17 @@ const TOOLS: &[&str] = &[
     "workspace_git_diff",
     "workspace_git_show",
     "workspace_git_blame",
+    "workspace_write_file",
+    "workspace_commit",
 ];
 
 fn args(tool: &str, path: &str) -> serde_json::Value {
-    if tool == "workspace_search_code" { json!({"path": path, "pattern": "."}) } else { json!({"path": path}) }
+    match tool {
+        "workspace_search_code" => json!({"path": path, "pattern": "."}),
+        "workspace_write_file" => json!({"path": path, "content": "x"}),
+        "workspace_commit" => json!({"paths": [path], "message": "x"}),
+        _ => json!({"path": path}),
+    }
 }
 
 const NEVER: &[(&str, ToolErrorKind)] = &[

@@ -86,7 +86,7 @@ async fn a_binary_file_is_replaced_and_kept() {
 #[tokio::test]
 async fn what_is_no_text_file_is_refused() {
     let fixture = Fixture::new();
-    fixture.write("a/x", "inside\n").write("large", vec![b'x'; (8 << 20) + 1]);
+    fixture.write("a/x", "inside\n").write("large", vec![b'x'; (8 << 20) + 1]).write("inner/.git", "gitdir: elsewhere\n").write("inner/x", "x\n");
     fixture.link("gone", "nowhere").link("out", fixture.outside()).link("lost", "nowhere/more").link("loop", "loop");
     assert!(Command::new("mkfifo").arg(fixture.path("fifo")).status().unwrap().success());
     let cases = [
@@ -99,6 +99,8 @@ async fn what_is_no_text_file_is_refused() {
         ("loop", NotFound),
         ("out/x", OutOfBounds),
         ("large", TooLarge),
+        ("inner/x", OutOfBounds),
+        ("inner/new/x", OutOfBounds),
     ];
     let before = names(&fixture);
     for (path, kind) in cases {
@@ -304,6 +306,17 @@ async fn a_preview_shows_the_change_without_secrets_and_changes_nothing() {
     assert_eq!(preview.change["cut"], true);
     assert!(preview.change["diff"].as_str().unwrap().len() <= 60);
     assert_eq!(fixture.git_says(&["status", "--porcelain"]), "");
+}
+
+#[tokio::test]
+async fn a_root_that_was_moved_away_is_not_written_in() {
+    let fixture = Fixture::new();
+    let prepared = fixture.prepare(TOOL, json!({"path": "new", "content": "new\n"})).await.unwrap();
+    let away = fixture.outside().join("away");
+    std::fs::rename(fixture.path(""), &away).unwrap();
+    std::fs::create_dir(fixture.path("")).unwrap();
+    assert_eq!(fixture.run(prepared).await.unwrap_err().kind, Moved);
+    assert!(!away.join("new").exists() && !fixture.path("new").exists());
 }
 
 #[tokio::test]

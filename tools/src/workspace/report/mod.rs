@@ -9,8 +9,6 @@ mod node;
 mod pytest;
 mod tap;
 
-use std::time::SystemTime;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,8 +19,6 @@ use crate::scope::OutputFilter;
 
 /// A longer report is not read.
 const LARGEST: u64 = 32 << 20;
-/// How far the clock of a file system may be behind.
-const CLOCK: std::time::Duration = std::time::Duration::from_millis(10);
 /// More failures are counted and not kept.
 const MOST_KEPT: usize = 200;
 
@@ -67,14 +63,22 @@ pub(super) fn printed(text: &str) -> Report {
     Report { coverage: coverage::read(text), ..report }
 }
 
+/// What tells the content of the file at this path from another one, before a run that may write it.
+pub(super) fn stamp(workspace: &Workspace, path: &str) -> Option<[u64; 4]> {
+    match super::open::exactly(workspace.dir(), &RepoPath::parse(path).ok()?) {
+        Ok(Found::File(file)) => Some(file.stamp()),
+        _ => None,
+    }
+}
+
 /// What the JUnit file at this path of the workspace says, where the run wrote it. Read like any file: policy may hide it.
-pub(super) fn file(workspace: &Workspace, path: &str, begun: SystemTime, filter: &OutputFilter) -> Option<Report> {
+pub(super) fn file(workspace: &Workspace, path: &str, before: Option<[u64; 4]>, filter: &OutputFilter) -> Option<Report> {
     let path = RepoPath::parse(path).ok()?;
     if !filter.shows_file(path.as_str()) {
         return None;
     }
     let Ok(Found::File(file)) = super::open::exactly(workspace.dir(), &path) else { return None };
-    if file.size() > LARGEST || file.changed()? + CLOCK < begun {
+    if file.size() > LARGEST || before == Some(file.stamp()) {
         return None;
     }
     let bytes = file.read_at(0, usize::try_from(file.size()).ok()?).ok()?;
