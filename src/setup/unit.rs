@@ -7,7 +7,8 @@ use super::recorded::Recorded;
 ///
 /// `ProtectHome=read-only` and not `yes`: workspaces lie in homes, and file permissions say which of them it may read.
 /// `/proc` shows all processes: a sandboxed command's limit of threads counts those of the gateway, which hides itself.
-/// `capset` is how the sandbox of a command gives capabilities up. A workspace beneath /tmp is not seen, since `/tmp` is the gateway's own. A program that it runs is under the same
+/// `RestrictSUIDSGID` would take `openat2` away, by which the sandbox opens what was judged and nothing else; the sandbox
+/// refuses those modes itself, and no tool sets them. `capset` is how the sandbox of a command gives capabilities up. A workspace beneath /tmp is not seen, since `/tmp` is the gateway's own. A program that it runs is under the same
 /// rules: one that writes code at run time (a JIT) needs `MemoryDenyWriteExecute=no` in a drop-in.
 pub(super) fn text(layout: &Layout, recorded: &Recorded) -> String {
     let name = layout.name();
@@ -58,7 +59,6 @@ ProtectControlGroups=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 RestrictNamespaces=yes
 RestrictRealtime=yes
-RestrictSUIDSGID=yes
 RemoveIPC=yes
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
