@@ -237,6 +237,9 @@ impl<Stage> Call<Stage> {
     }
 }
 
+/// What a tool with a time of its own gets beyond the longest one, to end what it runs and tell of it.
+const ENDING: Duration = Duration::from_secs(15);
+
 impl Mark {
     pub(super) fn refuse(self, about: About, refusal: impl Into<Refusal>) -> Box<Refused> {
         Box::new(Refused { mark: self, about, refusal: refusal.into() })
@@ -264,7 +267,7 @@ impl Mark {
     /// Gives a call whose tool asks for it more time, as far as the policy lets any call have.
     pub(super) fn allow(&mut self, wanted: Option<Duration>) {
         let limits = self.policy.limits();
-        self.allowed = wanted.map_or(limits.timeout, |wanted| wanted.min(limits.max_timeout).max(limits.timeout));
+        self.allowed = wanted.map_or(limits.timeout, |wanted| wanted.min(limits.max_timeout + ENDING).max(limits.timeout));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a workspace may run and who commits there: `systems.workspace.commands` and `.author`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use opsgate_tools::workspace::{Author, Command, DEPENDENCY};
 
@@ -14,15 +15,15 @@ const KEYS: &[&str] = &["argv", "network", "timeout", "memory", "writable", "rea
 const LEAST_MEMORY: u64 = 16 << 20;
 
 impl Reader<'_> {
-    pub(super) fn commands(&mut self, node: &Node) -> BTreeMap<String, Command> {
+    pub(super) fn commands(&mut self, node: &Node, longest: Duration) -> BTreeMap<String, Command> {
         let mut commands = BTreeMap::new();
         for (name, entry) in self.entries(node, "commands") {
-            commands.insert(name.value.clone(), self.command(name, entry));
+            commands.insert(name.value.clone(), self.command(name, entry, longest));
         }
         commands
     }
 
-    fn command(&mut self, name: &At<String>, node: &Node) -> Command {
+    fn command(&mut self, name: &At<String>, node: &Node, longest: Duration) -> Command {
         let fields = self.fields(node, "a command", KEYS);
         let argv = fields.get("argv").map(|node| self.plain(node, "argv")).unwrap_or_default();
         if argv.is_empty() {
@@ -44,7 +45,17 @@ impl Reader<'_> {
         Command {
             argv,
             network: fields.get("network").is_some_and(|node| self.switch(node, "network")),
-            timeout: fields.get("timeout").and_then(|node| self.duration(node, "timeout")),
+            timeout: fields.get("timeout").and_then(|node| {
+                let timeout = self.duration(node, "timeout")?;
+                if timeout > longest {
+                    self.error(
+                        node.at,
+                        format!("no call may take so long: `limits.max_timeout` is {longest:?}"),
+                        "raise it, or shorten this".to_owned(),
+                    );
+                }
+                Some(timeout)
+            }),
             memory,
             writable: fields.get("writable").map(|node| self.inside(node, "writable")).unwrap_or_default(),
             readable: fields.get("readable").map(|node| self.whole_paths(node)).unwrap_or_default(),

@@ -112,13 +112,13 @@ impl<'a> Reader<'a> {
         file.people = fields.get("people").map(|node| self.people(node)).unwrap_or_default();
         file.groups = fields.get("groups").map(|node| self.groups(node, &file.people)).unwrap_or_default();
         file.callers = fields.get("callers").map(|node| self.callers(node, &file)).unwrap_or_default();
-        file.systems = fields.get("systems").map(|node| self.systems(node)).unwrap_or_default();
+        file.limits = fields.get("limits").map(|node| self.limits(node)).unwrap_or_default();
+        file.systems = fields.get("systems").map(|node| self.systems(node, file.limits.max_timeout)).unwrap_or_default();
         file.repositories = fields.get("repositories").map(|node| self.repositories(node)).unwrap_or_default();
         file.namespaces = fields.get("namespaces").map(|node| self.namespaces(node)).unwrap_or_default();
         file.environments = fields.get("environments").map(|node| self.environments(node, &file.groups)).unwrap_or_default();
         file.approvals = fields.get("approvals").map(|node| self.approvals(node, &file.groups)).unwrap_or_default();
         file.rules = fields.get("rules").map(|node| self.rules(node, &file)).unwrap_or_default();
-        file.limits = fields.get("limits").map(|node| self.limits(node)).unwrap_or_default();
         file.settings = self.settings(&fields);
         for (key, says, sentence) in NOT_YET {
             if let Some(key) = fields.key(key).filter(|_| says(&file)) {

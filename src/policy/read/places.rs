@@ -1,6 +1,7 @@
 //! Where things happen: systems, repositories, namespaces, environments.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::ScopeKind;
@@ -19,7 +20,7 @@ use super::rules::SCOPE_KEYS;
 const MAX_ENVIRONMENTS: usize = 32;
 
 impl Reader<'_> {
-    pub(super) fn systems(&mut self, node: &Node) -> BTreeMap<String, System> {
+    pub(super) fn systems(&mut self, node: &Node, longest: Duration) -> BTreeMap<String, System> {
         let mut systems = BTreeMap::new();
         let catalogue = self.catalogue;
         let known = catalogue.systems();
@@ -28,13 +29,13 @@ impl Reader<'_> {
                 self.error(name.at, format!("there is no system `{}`", name.value), did_you_mean(&name.value, known.iter().copied()));
                 continue;
             }
-            let system = self.system(&name.value, entry);
+            let system = self.system(&name.value, entry, longest);
             systems.insert(name.value.clone(), system);
         }
         systems
     }
 
-    fn system(&mut self, name: &str, node: &Node) -> System {
+    fn system(&mut self, name: &str, node: &Node, longest: Duration) -> System {
         let keys: &[&str] = match name {
             "workspace" => &["mode", "roots", "commands", "author"],
             "cloudwatch" => &["mode", "metrics", "log_groups"],
@@ -51,7 +52,7 @@ impl Reader<'_> {
             mode = Some(Mode::ReadOnly);
         }
         let roots = fields.get("roots").map(|node| self.roots(node));
-        let commands = fields.get("commands").map(|node| self.commands(node)).unwrap_or_default();
+        let commands = fields.get("commands").map(|node| self.commands(node, longest)).unwrap_or_default();
         let author = fields.get("author").and_then(|node| self.author(node));
         let mut lists = Vec::new();
         for (key, kind) in [("log_groups", ScopeKind::LogGroup), ("channels", ScopeKind::Channel), ("projects", ScopeKind::Project)] {
