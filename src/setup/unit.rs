@@ -5,11 +5,13 @@ use super::recorded::Recorded;
 
 /// The unit of this installation.
 ///
-/// `ProtectHome=read-only` and not `yes`: workspaces lie in homes, and file permissions say which of them it may read.
-/// `/proc` shows all processes: a sandboxed command's limit of threads counts those of the gateway, which hides itself.
-/// `RestrictSUIDSGID` would take `openat2` away, by which the sandbox opens what was judged and nothing else; the sandbox
-/// refuses those modes itself, and no tool sets them. `capset` is how the sandbox of a command gives capabilities up. A workspace beneath /tmp is not seen, since `/tmp` is the gateway's own. A program that it runs is under the same
-/// rules: one that writes code at run time (a JIT) needs `MemoryDenyWriteExecute=no` in a drop-in.
+/// - `ProtectHome=read-only` and not `yes`: workspaces lie in homes, and file permissions say which of them it may read. A
+///   workspace beneath `/tmp` is not seen, since `/tmp` is the gateway's own.
+/// - `/proc` shows all processes: a sandboxed command's limit of threads counts those of the gateway, which hides itself.
+/// - `RestrictSUIDSGID` would take `openat2` away, by which the sandbox opens what was judged and nothing else; the sandbox
+///   refuses those modes itself, and no tool sets them.
+/// - `capset` is how the sandbox gives capabilities up.
+/// - What the gateway runs is under the same rules: see the unit's own word on programs that make code as they run.
 pub(super) fn text(layout: &Layout, recorded: &Recorded) -> String {
     let name = layout.name();
     let mut writable = vec![layout.home()];
@@ -61,6 +63,7 @@ RestrictNamespaces=yes
 RestrictRealtime=yes
 RemoveIPC=yes
 LockPersonality=yes
+# A declared command that makes code as it runs (node, java) needs this off: `systemctl edit {name}`.
 MemoryDenyWriteExecute=yes
 KeyringMode=private
 SystemCallArchitectures=native
