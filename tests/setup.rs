@@ -92,6 +92,11 @@ impl Machine {
     }
 
     fn home(&self) -> PathBuf {
+        self.state().join("home")
+    }
+
+    /// The folder above the home, which is root's.
+    fn state(&self) -> PathBuf {
         Path::new("/var/lib").join(&self.gateway)
     }
 
@@ -148,7 +153,7 @@ impl Drop for Machine {
             quiet(Command::new("userdel").args(["--force", user]));
             quiet(Command::new("groupdel").arg(user));
         }
-        for path in [self.home(), self.etc(""), Path::new("/run").join(&self.gateway)] {
+        for path in [self.state(), self.etc(""), Path::new("/run").join(&self.gateway)] {
             let _ = std::fs::remove_dir_all(path);
         }
         let _ = std::fs::remove_file(script);
@@ -271,7 +276,13 @@ fn read_tools_work_on_the_agents_repository_and_on_what_comes_later() {
 #[test]
 fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
-    let look = format!("id -u\ncat {0}/keys {0}/digest.key {1}\necho looked\n", machine.home().display(), machine.etc("policy.yaml").display());
+    // Landlock does not guard modes: a command can open what is its user's own to all, and still lets nobody in.
+    let look = format!(
+        "id -u\ncat {0}/keys {0}/digest.key {1}\nchmod 0755 {2}\nchmod 0755 {0}; chmod 0644 {0}/digest.key {0}/signing.key\necho looked\n",
+        machine.home().display(),
+        machine.etc("policy.yaml").display(),
+        machine.state().display()
+    );
     let repository = Repository::with(&[("a.txt", "hello\n"), ("look.sh", &look)]);
     mode(repository.path(), 0o700);
     assert!(Command::new("chown").args(["-R", &machine.agent]).arg(repository.path()).status().unwrap().success());
@@ -316,6 +327,9 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     let said = call("workspace_run_tests", "{}");
     assert!(said.contains(&gateway.to_string()) && said.contains("looked") && said.contains("ermission denied"), "{said}");
     assert!(!said.contains("sha256") && !said.contains("write_mode"), "{said}");
+    for key in ["digest.key", "signing.key"] {
+        assert!(!machine.agent_can(&format!("cat {}", machine.home().join(key).display())), "a command opened {key} to the agent");
+    }
 }
 
 #[test]
@@ -405,7 +419,7 @@ fn a_stranger_learns_nothing() {
     assert!(text(&machine.opsgate(&["tools"]).stdout).contains("workspace_read_file"));
     let keys = machine.opsgate(&["keys", "list"]);
     assert_eq!(keys.status.code(), Some(64));
-    assert!(text(&keys.stderr).contains(&format!("sudo -u {} OPSGATE_HOME=/var/lib/{0} ", machine.gateway)), "{}", text(&keys.stderr));
+    assert!(text(&keys.stderr).contains(&format!("sudo -u {} OPSGATE_HOME=/var/lib/{0}/home ", machine.gateway)), "{}", text(&keys.stderr));
     assert_eq!(machine.opsgate(&["policy", "check"]).status.code(), Some(64), "another policy was checked");
 }
 
@@ -445,6 +459,8 @@ const MUTATIONS: &[(&str, Mutation, &str, bool)] = &[
     ),
     ("policy unsound", |m| std::fs::write(m.etc("policy.yaml"), "version: 1\nrulez: []\n").unwrap(), "policy", true),
     ("policy without the agent", |m| std::fs::write(m.etc("policy.yaml"), "version: 1\n").unwrap(), "policy", false),
+    ("folder above the home for all to go through", |m| mode(&m.state(), 0o755), "home-folder-above", false),
+    ("folder above the home of the agent's", |m| chown(m.state(), Some(m.agent_ids.0), None).unwrap(), "home-folder-above", true),
     ("home for all to read", |m| mode(&m.home(), 0o755), "home", true),
     ("home of the agent's", |m| chown(m.home(), Some(m.agent_ids.0), None).unwrap(), "home", true),
     ("signing key for all to read", |m| mode(&m.home().join("signing.key"), 0o644), "home-files", false),
@@ -492,8 +508,14 @@ fn each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused()
     let Some((machine, _)) = Machine::installed(&[]) else { return };
     let files =
         [machine.etc("policy.yaml"), machine.etc(&format!("{}.env", machine.gateway)), format!("/usr/local/sbin/{}-service", machine.gateway).into()];
-    let others =
-        [machine.etc(""), machine.home(), machine.home().join("signing.key"), machine.program(), PathBuf::from("/run").join(&machine.gateway)];
+    let others = [
+        machine.state(),
+        machine.etc(""),
+        machine.home(),
+        machine.home().join("signing.key"),
+        machine.program(),
+        PathBuf::from("/run").join(&machine.gateway),
+    ];
     let kept: Vec<_> = files
         .iter()
         .map(|path| (path.clone(), path.metadata().unwrap(), Some(std::fs::read(path).unwrap())))

@@ -143,7 +143,7 @@ fn open_closed(settings: &Settings) -> Result<Arc<Gateway>, Failure> {
 fn own_home(settings: &Settings, command: &str) -> Result<Home, Failure> {
     if let (false, Some(socket)) = (settings.home_named, settings.service()) {
         let name = service::name_of(&socket);
-        let home = service::state_folder(&name);
+        let home = service::home_folder(&name);
         let message = format!(
             "this machine's gateway has a home and a user of its own; run `sudo -u {name} OPSGATE_HOME={} opsgate {command}`",
             home.display()

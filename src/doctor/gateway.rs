@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::catalogue;
 use crate::gateway::{load_policy, policy_path};
 use crate::home::Settings;
-use crate::home::service::{etc_folder, name_of, state_folder};
+use crate::home::service::{etc_folder, home_folder, name_of};
 use crate::server::{Hello, join};
 use crate::trust::{Accounts, Standing, guarded};
 
@@ -111,7 +111,7 @@ impl Found {
         self.files = vec![
             ("the policy", policy),
             ("the credentials file", etc_folder(&name).join(format!("{name}.env"))),
-            ("the gateway's home", state_folder(&name)),
+            ("the gateway's home", home_folder(&name)),
             ("the gateway's program", Path::new("/usr/local/bin").join(&name)),
             ("the socket's folder", self.socket.parent().map(Path::to_owned).unwrap_or_default()),
         ];

@@ -20,10 +20,17 @@ pub fn etc_folder(name: &str) -> PathBuf {
     Path::new("/etc").join(name)
 }
 
-/// The service's home, by its name.
+/// The folder above the service's home, by its name. It is root's: what runs as the service's user, a declared command too, can change the
+/// mode of what is its own, but lets nobody through this one.
 #[must_use]
 pub fn state_folder(name: &str) -> PathBuf {
     Path::new("/var/lib").join(name)
+}
+
+/// The service's home, by its name.
+#[must_use]
+pub fn home_folder(name: &str) -> PathBuf {
+    state_folder(name).join("home")
 }
 
 /// The name of the service whose socket this is: that of the folder it is in.

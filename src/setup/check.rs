@@ -42,7 +42,7 @@ pub fn check(layout: &Layout, systemd: bool, agent: Option<&str>) -> Vec<Fact> {
     let Ok(user) = user else { return facts.facts };
     facts.add("program", guarded(layout, &layout.program()).and_then(|said| runnable(layout, said)));
     facts.add("home", private(layout, &layout.home(), user.uid, 0o700));
-    facts.add("home-folders", layout.home().parent().map_or(Ok(String::new()), |above| guarded(layout, above)));
+    facts.add("home-folder-above", guarded(layout, &layout.state()).and_then(|said| closed_to_others(layout, &user, said)));
     for name in ["keys", "signing.key", "digest.key"] {
         let file = layout.home().join(name);
         if layout.on_disk(&file).exists() {
@@ -123,6 +123,16 @@ fn private(layout: &Layout, path: &Path, uid: u32, mode: u32) -> Found {
         return Err(format!("{shown} has the mode {has:04o} and not {mode:04o}; run `chmod {mode:04o} {shown}`"));
     }
     Ok(format!("{shown} is uid {uid}'s alone"))
+}
+
+/// Nobody but root and the gateway's group gets through the folder above the home.
+fn closed_to_others(layout: &Layout, user: &User, said: String) -> Found {
+    let path = layout.on_disk(&layout.state());
+    let meta = path.metadata().map_err(|error| error.to_string())?;
+    if meta.mode() & 0o7777 == 0o750 && meta.gid() == user.gid {
+        return Ok(said);
+    }
+    Err(format!("{0} should be root:{1} 0750; run `chown root:{1} {0} && chmod 0750 {0}`", layout.state().display(), user.name))
 }
 
 fn runnable(layout: &Layout, said: String) -> Found {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::step::SetupError;
-use crate::home::service::{SERVICE, etc_folder, run_folder, state_folder};
+use crate::home::service::{SERVICE, etc_folder, home_folder, run_folder, state_folder};
 
 /// The places of one installation, beneath a root that is `/` but for images and tests.
 #[derive(Debug, Clone)]
@@ -62,10 +62,16 @@ impl Layout {
         Path::new("/usr/local/bin").join(&self.name)
     }
 
+    /// The folder above the home, which is root's.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        state_folder(&self.name)
+    }
+
     /// The home.
     #[must_use]
     pub fn home(&self) -> PathBuf {
-        state_folder(&self.name)
+        home_folder(&self.name)
     }
 
     /// The folder of policy and environment.

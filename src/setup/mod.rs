@@ -125,6 +125,7 @@ impl Install {
         let mut steps: Vec<Box<dyn Step>> = vec![
             Box::new(account::Account { layout: at.clone() }),
             Box::new(files::Program { layout: at.clone() }),
+            folder(at.state(), 0o750, Owner::RootAndServiceGroup),
             folder(at.home(), 0o700, Owner::Service),
             folder(at.etc(), 0o755, Owner::Root),
             file("policy", at.policy(), 0o640, Owner::RootAndServiceGroup, policy.into_bytes(), Keep::Content),
