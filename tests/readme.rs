@@ -10,7 +10,18 @@ fn the_commands_of_the_readme_print_what_it_says() {
     let home = Home::new();
     let cases = trycmd::TestCases::new();
     cases.register_bin("opsgate", std::path::Path::new(env!("CARGO_BIN_EXE_opsgate")));
-    for name in ["OPSGATE_POLICY", "OPSGATE_LISTEN", "OPSGATE_ADMIN_LISTEN", "OPSGATE_LOG", "WRITE_MODE"] {
+    for name in [
+        "OPSGATE_POLICY",
+        "OPSGATE_LISTEN",
+        "OPSGATE_ADMIN_LISTEN",
+        "OPSGATE_LOG",
+        "WRITE_MODE",
+        "OPSGATE_SOCKET",
+        "ENABLE_REAL_GITHUB_CALLS",
+        "GITHUB_TOKEN",
+        "GITHUB_TOKEN_FILE",
+        "GITHUB_API_URL",
+    ] {
         // An empty variable is none.
         cases.env(name, "");
     }
