@@ -15,6 +15,7 @@ use super::page::{self, Budget, Page, Paging};
 use super::path::{RepoPath, has_git_internal};
 use super::repository::{self, blocking, failed, live};
 use super::root::Workspace;
+use super::walk;
 use crate::error::ToolError;
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, ReadTool};
@@ -101,6 +102,7 @@ fn status(target: &Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let mut paging = Paging::open(&[&"git_status"], target.args.cursor.as_deref())?;
     let (mut budget, mut left) = (Budget::new(filter.output_bytes()), page::limit(target.args.limit, 200, 1000));
     let mut next = None;
+    walk::rules_are_files(&target.workspace, &target.cancel)?;
     for entry in entries(repo)? {
         live(&target.cancel)?;
         if !is_shown(target, filter, &entry) {

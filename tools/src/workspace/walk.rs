@@ -8,11 +8,11 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use tokio_util::sync::CancellationToken;
 
 use super::open::{self, Found, OpenFile};
-use super::path::{RepoPath, is_git_internal};
+use super::path::{RepoPath, is_git_internal, quoted};
 use super::repository::live;
 use super::root::Workspace;
 use crate::error::{ToolError, ToolErrorKind};
-use crate::scope::OutputFilter;
+use crate::scope::{OutputFilter, PathFilter};
 
 /// Deeper folders are not walked into.
 const DEEPEST: usize = 64;
@@ -78,6 +78,8 @@ pub(super) struct Walk<'a> {
     ignored: bool,
     rules: Vec<Rules>,
     levels: Vec<Level>,
+    /// The first folder in which git's rules are no regular file.
+    odd: Option<RepoPath>,
 }
 
 struct Level {
@@ -85,6 +87,41 @@ struct Level {
     path: RepoPath,
     rules: usize,
     entries: std::vec::IntoIter<(OsString, Kind)>,
+}
+
+/// Git's own files of a folder.
+const RULES: [&str; 2] = [".gitignore", ".gitattributes"];
+
+/// Whether there is something of this name that is no regular file, where a link leads to too: whoever opens it by name may wait for ever.
+fn is_odd(dir: &Dir, name: &str) -> bool {
+    let stat = rustix::fs::statat(dir, name, rustix::fs::AtFlags::empty());
+    stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile)
+}
+
+/// Refuses where libgit2, which opens git's rules by name in every folder it walks, would wait at one of them.
+pub(super) fn rules_are_files(workspace: &Workspace, cancel: &CancellationToken) -> Result<(), ToolError> {
+    struct All;
+    impl PathFilter for All {
+        fn file(&self, _: &str) -> bool {
+            true
+        }
+        fn tree(&self, _: &str) -> bool {
+            true
+        }
+    }
+    let everything = OutputFilter::new(Arc::new(All), 0);
+    let mut walk = Walk::new(workspace, workspace.dir(), &RepoPath::root(), &everything, cancel)?;
+    while walk.odd.is_none() && walk.next()?.is_some() {}
+    match walk.odd {
+        None => Ok(()),
+        Some(folder) => {
+            let folder = quoted(folder.as_str());
+            Err(ToolError::new(
+                ToolErrorKind::Unavailable,
+                format!("a `.gitignore` or `.gitattributes` in {folder} is no regular file; git would wait at it"),
+            ))
+        }
+    }
 }
 
 /// The `.gitignore` of one folder.
@@ -103,7 +140,7 @@ impl<'a> Walk<'a> {
         filter: &'a OutputFilter,
         cancel: &'a CancellationToken,
     ) -> Result<Self, ToolError> {
-        let mut walk = Self { filter, cancel, depth: DEEPEST, ignored: false, rules: Vec::new(), levels: Vec::new() };
+        let mut walk = Self { filter, cancel, depth: DEEPEST, ignored: false, rules: Vec::new(), levels: Vec::new(), odd: None };
         walk.read_ancestors(workspace, path);
         let dir = dir.try_clone().map_err(ToolError::internal)?;
         walk.enter(dir, path.clone())?;
@@ -165,6 +202,9 @@ impl<'a> Walk<'a> {
             }
         }
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if self.odd.is_none() && RULES.iter().any(|name| is_odd(&dir, name)) {
+            self.odd = Some(path.clone());
+        }
         let kept = self.rules.len();
         if let Some(file) = open::entry_file(&dir, ".gitignore".as_ref()) {
             self.read_rules(&path, &file);

@@ -141,7 +141,11 @@ impl Fixture {
     }
 
     pub(crate) fn context(&self) -> CallContext {
-        CallContext { caller: "local:uid=1000".into(), workspace: Some(self.workspace()), cancel: self.cancel.clone(), progress: Progress::default() }
+        CallContext { workspace: Some(self.workspace()), ..self.context_without_workspace() }
+    }
+
+    pub(crate) fn context_without_workspace(&self) -> CallContext {
+        CallContext { caller: "local:uid=1000".into(), workspace: None, cancel: self.cancel.clone(), progress: Progress::default() }
     }
 
     async fn prepare_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Prepared, ToolError> {

@@ -1,7 +1,7 @@
 //! The git tools.
 
 use git2::Signature;
-use opsgate_tools::error::ToolErrorKind::{InvalidArguments, NotFound};
+use opsgate_tools::error::ToolErrorKind::{InvalidArguments, NotFound, Unavailable};
 use opsgate_tools::scope::ScopeKind;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -395,5 +395,30 @@ proptest! {
             .flat_map(|group| group["lines"].as_array().unwrap().iter().map(|_| group["commit"].as_str().unwrap().to_owned()))
             .collect();
         prop_assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
+async fn nothing_waits_at_a_pipe_in_place_of_gits_files() {
+    for (path, hidden_by_itself) in [(".gitignore", false), ("src/.gitignore", true), ("src/.gitattributes", false), ("new/.gitignore", false)] {
+        let fixture = Fixture::new();
+        fixture.write("src/x", "1\n").commit("first");
+        fixture.write("src/y", "2\n").write("new/z", "3\n");
+        if hidden_by_itself {
+            fixture.write(".gitignore", ".gitignore\n");
+        }
+        assert!(std::process::Command::new("mkfifo").arg(fixture.path(path)).status().unwrap().success());
+        assert_eq!(fixture.err(STATUS, json!({})).await.kind, Unavailable, "{path}");
+    }
+    for path in [".git/config", ".git/HEAD", ".git/packed-refs", ".git/info/exclude"] {
+        let fixture = Fixture::new();
+        fixture.write("x", "1\n").commit("first");
+        let workspace = fixture.workspace();
+        let _ = std::fs::remove_file(fixture.path(path));
+        assert!(std::process::Command::new("mkfifo").arg(fixture.path(path)).status().unwrap().success());
+        let cx = opsgate_tools::tool::CallContext { workspace: Some(workspace), ..fixture.context_without_workspace() };
+        for tool in [STATUS, LOG] {
+            assert_eq!(fixture.call_in(&cx, tool, json!({})).await.unwrap_err().kind, Unavailable, "{tool} {path}");
+        }
     }
 }
