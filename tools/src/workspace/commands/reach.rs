@@ -10,13 +10,13 @@ use cap_std::fs::{Dir, FileType as FileKind};
 use rustix::fs::{FileType, Mode, OFlags};
 use tokio_util::sync::CancellationToken;
 
-use super::open;
-use super::path::{RepoPath, is_git_internal};
-use super::repository::live;
-use super::settings::Command;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::sandbox::{Access, Grant};
 use crate::scope::OutputFilter;
+use crate::workspace::open;
+use crate::workspace::path::{RepoPath, is_git_internal};
+use crate::workspace::repository::live;
+use crate::workspace::settings::Command;
 
 /// A larger workspace is not judged in one call.
 const MOST_ENTRIES: usize = 1_000_000;

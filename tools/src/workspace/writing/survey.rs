@@ -8,15 +8,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::attributes;
 use super::index_lock::unsupported;
-use super::open::OpenFile;
-use super::path::{RepoPath, is_git_elsewhere, quoted};
-use super::repository::{self, failed, live};
-use super::root::Workspace;
 use super::spot::{self, Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::open::OpenFile;
+use crate::workspace::path::{RepoPath, is_git_elsewhere, quoted};
+use crate::workspace::repository::{self, failed, live};
+use crate::workspace::root::Workspace;
 
 /// A larger file is not committed, in bytes.
-const LARGEST: usize = super::patch::LARGEST;
+const LARGEST: usize = crate::workspace::patch::LARGEST;
 /// Nor are larger ones together.
 const LARGEST_TOGETHER: usize = 32 << 20;
 

@@ -7,9 +7,9 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::open::{self, FLAGS, OpenFile};
-use super::path::{RepoPath, quoted};
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::open::{self, FLAGS, OpenFile};
+use crate::workspace::path::{RepoPath, quoted};
 
 /// The nearest folder that is there, the folders that are not, and the name below them. No link was followed.
 #[derive(Debug)]

@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::content::hex_digest;
 use super::durable;
-use super::open::{Found, Located};
-use super::page::Budget;
-use super::patch;
-use super::path::{PathArg, RepoPath, quoted};
-use super::redacted;
 use super::replace::{self, Old};
-use super::repository::{self, blocking, live};
-use super::root::Workspace;
 use super::spot::{self, Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
+use crate::workspace::content::hex_digest;
+use crate::workspace::open::{Found, Located};
+use crate::workspace::page::Budget;
+use crate::workspace::patch;
+use crate::workspace::path::{PathArg, RepoPath, quoted};
+use crate::workspace::redacted;
+use crate::workspace::repository::{self, blocking, live};
+use crate::workspace::root::Workspace;
 
 /// More is not written in one call, in bytes.
 const MOST_WRITTEN: usize = 1 << 20;
@@ -75,7 +75,7 @@ pub(super) struct Output {
 }
 
 impl WriteTool for WriteFile {
-    const CARD: Card = super::card("workspace_write_file", "Write a file", "Create or replace a whole text file.", 0.4);
+    const CARD: Card = crate::workspace::card("workspace_write_file", "Write a file", "Create or replace a whole text file.", 0.4);
     type Args = Args;
     type Target = Target;
     type Output = Output;

@@ -1,33 +1,39 @@
 //! Putting one file in its place beneath a folder's handle: whole or not at all, and never through a link.
 
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags};
 
-use super::path::{RepoPath, quoted};
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::owner::{self, Owner};
+use crate::workspace::path::{RepoPath, quoted};
 
 /// Copies all of `content` to `path`. Missing folders are made; a file that is there keeps its mode.
 // INVARIANT: a reader sees the old file or the new one (test: a_file_is_placed_whole_and_never_through_a_link).
 pub(super) fn file(root: &Dir, path: &RepoPath, content: &mut impl io::Read, executable: bool) -> Result<(), ToolError> {
     let (folder, name) = parent(root, path)?;
     let before = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    // A new file is as the umask, or the folder's default access list, says; one that replaces a private file is never wider than it.
     let mode = match before {
-        Some(stat) => Mode::from_raw_mode(stat.st_mode & 0o777),
-        None if executable => Mode::from_raw_mode(0o755),
-        None => Mode::from_raw_mode(0o644),
+        Some(_) => 0o600,
+        None if executable => 0o777,
+        None => 0o666,
     };
-    let beside = beside(name);
+    let beside = beside();
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(&folder, &*beside, flags, Mode::from_raw_mode(0o600)).map_err(|error| failed(path, &error))?;
+    let fd = rustix::fs::openat(&folder, &*beside, flags, Mode::from_raw_mode(mode)).map_err(|error| failed(path, &error))?;
     let mut new = File::from(fd);
+    owner::give(&new, Owner::of(&folder));
+    let kept_mode = before.map(|stat| Mode::from_raw_mode(stat.st_mode & 0o777));
     let written = io::copy(content, &mut new)
-        .and_then(|_| rustix::fs::fchmod(&new, mode).map_err(Into::into))
+        .and_then(|_| kept_mode.map_or(Ok(()), |mode| rustix::fs::fchmod(&new, mode).map_err(Into::into)))
         .and_then(|()| new.sync_all())
-        .and_then(|()| rustix::fs::renameat(&folder, &*beside, &folder, name).map_err(Into::into));
+        .and_then(|()| rustix::fs::renameat(&folder, &*beside, &folder, name).map_err(Into::into))
+        .and_then(|()| rustix::fs::fsync(&folder).map_err(Into::into));
     written.map_err(|error| {
         let _ = rustix::fs::unlinkat(&folder, &*beside, AtFlags::empty()); // the error that counts is the first
         failed(path, &error)
@@ -37,7 +43,7 @@ pub(super) fn file(root: &Dir, path: &RepoPath, content: &mut impl io::Read, exe
 /// Makes a link at `path` in place of what is there.
 pub(super) fn link(root: &Dir, path: &RepoPath, target: &str) -> Result<(), ToolError> {
     let (folder, name) = parent(root, path)?;
-    let beside = beside(name);
+    let beside = beside();
     rustix::fs::symlinkat(target, &folder, &*beside).map_err(|error| failed(path, &error))?;
     rustix::fs::renameat(&folder, &*beside, &folder, name).map_err(|error| {
         let _ = rustix::fs::unlinkat(&folder, &*beside, AtFlags::empty()); // the error that counts is the first
@@ -57,21 +63,24 @@ fn parent<'a>(root: &Dir, path: &'a RepoPath) -> Result<(OwnedFd, &'a str), Tool
     let name = parts.pop().ok_or_else(|| ToolError::internal("the root is no file"))?;
     let mut here = root.as_fd().try_clone_to_owned().map_err(ToolError::internal)?;
     for part in parts {
-        match rustix::fs::mkdirat(&here, part, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        let is_new = match rustix::fs::mkdirat(&here, part, Mode::from_raw_mode(0o777)) {
+            Ok(()) => true,
+            Err(rustix::io::Errno::EXIST) => false,
             Err(error) => return Err(failed(path, &error)),
-        }
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        here = rustix::fs::openat(&here, part, flags, Mode::empty()).map_err(|error| failed(path, &error))?;
+        let next = rustix::fs::openat(&here, part, flags, Mode::empty()).map_err(|error| failed(path, &error))?;
+        if is_new {
+            owner::give(&next, Owner::of(&here));
+        }
+        here = next;
     }
     Ok((here, name))
 }
 
-/// A name beside this one that nobody else has.
-fn beside(name: &str) -> String {
-    let short = name.get(..name.floor_char_boundary(100)).unwrap_or_default();
-    static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    format!(".{short}.opsgate-{}-{}", std::process::id(), COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+/// A name that nobody else has, as `write_file` makes them too.
+fn beside() -> String {
+    format!(".opsgate-{:016x}.tmp", RandomState::new().build_hasher().finish())
 }
 
 fn failed(path: &RepoPath, cause: &dyn std::fmt::Display) -> ToolError {

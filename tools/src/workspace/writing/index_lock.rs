@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use git2::{Index, IndexEntry, Repository};
 
-use super::owner::{self, Owner};
-use super::repository::failed;
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::owner::{self, Owner};
+use crate::workspace::repository::failed;
 
 /// A larger index is not rewritten, in bytes.
 const LARGEST: u64 = 256 << 20;

@@ -3,8 +3,8 @@
 use git2::{ErrorCode, Oid, Repository, Signature};
 
 use super::index_lock::busy;
-use super::repository::failed;
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::repository::failed;
 
 /// Sets the branch to `id`, where `agree` says so of its tip while nobody else can move it. libgit2's own ways to create
 /// and to move a reference look at it before they lock it.

@@ -10,10 +10,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::open::{self, Found};
-use super::path::{RepoPath, is_git_internal};
-use super::repository::live;
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::open::{self, Found};
+use crate::workspace::path::{RepoPath, is_git_internal};
+use crate::workspace::repository::live;
 
 /// A larger workspace is not copied.
 const MOST_FILES: usize = 50_000;

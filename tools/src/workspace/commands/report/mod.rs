@@ -11,10 +11,10 @@ mod tap;
 
 use serde::Serialize;
 
-use super::open::Found;
-use super::path::RepoPath;
-use super::root::Workspace;
 use crate::scope::OutputFilter;
+use crate::workspace::open::Found;
+use crate::workspace::path::RepoPath;
+use crate::workspace::root::Workspace;
 
 /// A longer report is not read.
 const LARGEST: u64 = 32 << 20;
@@ -63,7 +63,7 @@ pub(super) fn printed(text: &str) -> Report {
 
 /// What tells the content of the file at this path from another one, before a run that may write it.
 pub(super) fn stamp(workspace: &Workspace, path: &str) -> Option<[u64; 4]> {
-    match super::open::exactly(workspace.dir(), &RepoPath::parse(path).ok()?) {
+    match crate::workspace::open::exactly(workspace.dir(), &RepoPath::parse(path).ok()?) {
         Ok(Found::File(file)) => Some(file.stamp()),
         _ => None,
     }
@@ -75,7 +75,7 @@ pub(super) fn file(workspace: &Workspace, path: &str, before: Option<[u64; 4]>, 
     if !filter.shows_file(path.as_str()) {
         return None;
     }
-    let Ok(Found::File(file)) = super::open::exactly(workspace.dir(), &path) else { return None };
+    let Ok(Found::File(file)) = crate::workspace::open::exactly(workspace.dir(), &path) else { return None };
     if file.size() > LARGEST || before == Some(file.stamp()) {
         return None;
     }

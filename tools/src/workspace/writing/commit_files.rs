@@ -12,21 +12,21 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::branch_lock;
-use super::change;
 use super::commit_message::Message;
 use super::durable;
 use super::index_lock::IndexLock;
-use super::page::Budget;
-use super::patch;
-use super::path::{PathArg, RepoPath, quoted};
-use super::redacted;
-use super::repository::{self, blocking, failed, live};
-use super::root::Workspace;
-use super::settings::Author;
 use super::survey::{Listed, Survey};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
+use crate::workspace::change;
+use crate::workspace::page::Budget;
+use crate::workspace::patch;
+use crate::workspace::path::{PathArg, RepoPath, quoted};
+use crate::workspace::redacted;
+use crate::workspace::repository::{self, blocking, failed, live};
+use crate::workspace::root::Workspace;
+use crate::workspace::settings::Author;
 
 /// More files are not committed in one call.
 const MOST_FILES: usize = 200;
@@ -66,7 +66,7 @@ pub(super) struct Output {
 }
 
 impl WriteTool for CommitFiles {
-    const CARD: Card = super::card(
+    const CARD: Card = crate::workspace::card(
         "workspace_commit",
         "Commit files",
         "Commit listed files (gone ones as deletions) to the checked-out branch. Other staged changes stay staged.",

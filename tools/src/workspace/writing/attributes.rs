@@ -4,10 +4,10 @@ use cap_std::fs::Dir;
 use git2::{AttrCheckFlags, AttrValue, Repository};
 use rustix::fs::{AtFlags, FileType};
 
-use super::path::RepoPath;
-use super::repository::failed;
 use super::survey::refused;
 use crate::error::ToolError;
+use crate::workspace::path::RepoPath;
+use crate::workspace::repository::failed;
 
 /// Attributes by which git rewrites content, and why a file that has one is refused. No filter is ever run.
 const REWRITING: &[(&str, &str)] = &[

@@ -1,7 +1,7 @@
 //! The dependency that a caller names: a name and a version of a registry, never an option, an address or a path.
 
-use super::path::quoted;
 use crate::error::ToolError;
+use crate::workspace::path::quoted;
 
 const LONGEST_NAME: usize = 214;
 const LONGEST_VERSION: usize = 64;

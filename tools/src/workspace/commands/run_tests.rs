@@ -12,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::feed::Feed;
 use super::report::{self, Failure, Report};
-use super::repository::blocking;
-use super::root::Workspace;
 use super::run;
-use super::settings::{Command, DEPENDENCY};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::progress::Progress;
 use crate::sandbox::{How, Sandbox, tail_lines};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
+use crate::workspace::repository::blocking;
+use crate::workspace::root::Workspace;
+use crate::workspace::settings::{Command, DEPENDENCY};
 
 /// The command that runs where the caller names none.
 const DEFAULT: &str = "test";
@@ -91,7 +91,7 @@ pub(super) struct Output {
 }
 
 impl WriteTool for RunTests {
-    const CARD: Card = super::card("workspace_run_tests", "Run tests", "Run a declared test command in a sandbox.", 0.4);
+    const CARD: Card = crate::workspace::card("workspace_run_tests", "Run tests", "Run a declared test command in a sandbox.", 0.4);
     type Args = Args;
     type Target = Target;
     type Output = Output;

@@ -12,16 +12,16 @@ use rustix::fs::Mode;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::open::{self, Found, OpenFile};
-use super::path::{RepoPath, is_git_internal, quoted};
 use super::place;
-use super::repository::live;
-use super::root::Workspace;
 use super::state::{Budget, State, digest_of, regular, state, states, unusable};
-use super::walk::{Kind, Walk};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::sandbox::{Access, Grant};
 use crate::scope::OutputFilter;
+use crate::workspace::open::{self, Found, OpenFile};
+use crate::workspace::path::{RepoPath, is_git_internal, quoted};
+use crate::workspace::repository::live;
+use crate::workspace::root::Workspace;
+use crate::workspace::walk::{Kind, Walk};
 
 /// A path that the command left otherwise than it was.
 #[derive(Debug)]

@@ -13,17 +13,17 @@ use tokio_util::sync::CancellationToken;
 use super::dependency::{Dependency, Ecosystem};
 use super::feed::Feed;
 use super::lockfile::{self, Pinned};
-use super::path::RepoPath;
-use super::repository::blocking;
-use super::root::Workspace;
 use super::run;
 use super::scratch::Scratch;
-use super::settings::{Command, DEPENDENCY};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::progress::Progress;
 use crate::sandbox::{How, Sandbox, tail_lines};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
+use crate::workspace::path::RepoPath;
+use crate::workspace::repository::blocking;
+use crate::workspace::root::Workspace;
+use crate::workspace::settings::{Command, DEPENDENCY};
 
 /// The command that runs where the caller names none and several are declared.
 const DEFAULT: &str = "install";
@@ -98,7 +98,7 @@ pub(super) struct Output {
 }
 
 impl WriteTool for InstallDependency {
-    const CARD: Card = super::card(
+    const CARD: Card = crate::workspace::card(
         "workspace_install_dependency",
         "Install a dependency",
         "Add a package by a declared command, in a sandbox; only declared files change.",

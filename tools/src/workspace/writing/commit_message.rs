@@ -2,8 +2,8 @@
 
 use opsgate_audit::{Durable, Receipt};
 
-use super::path::quoted;
 use crate::error::ToolError;
+use crate::workspace::path::quoted;
 
 /// In bytes.
 const LONGEST: usize = 16 << 10;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use git2::{Oid, Repository, Tree};
 
-use super::owner::{self, Owner};
-use super::path::RepoPath;
-use super::repository::failed;
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::owner::{self, Owner};
+use crate::workspace::path::RepoPath;
+use crate::workspace::repository::failed;
 
 /// Settles these objects where they lie alone; those in a pack were there before.
 pub(super) fn objects(repo: &Repository, ids: &[Oid]) -> Result<(), ToolError> {

@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::branch_lock;
 use super::durable;
-use super::path::quoted;
-use super::repository::{self, Rev, RevArg, blocking, failed, live};
-use super::root::Workspace;
-use super::settings::Author;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
+use crate::workspace::path::quoted;
+use crate::workspace::repository::{self, Rev, RevArg, blocking, failed, live};
+use crate::workspace::root::Workspace;
+use crate::workspace::settings::Author;
 
 /// In bytes.
 const LONGEST_NAME: usize = 200;
@@ -73,7 +73,7 @@ impl BranchName {
 }
 
 impl WriteTool for CreateBranch {
-    const CARD: Card = super::card("workspace_create_branch", "Create a branch", "Create a branch without checking it out.", 0.3);
+    const CARD: Card = crate::workspace::card("workspace_create_branch", "Create a branch", "Create a branch without checking it out.", 0.3);
     type Args = Args;
     type Target = Target;
     type Output = Output;

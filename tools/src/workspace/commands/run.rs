@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::path::quoted;
 use super::reach;
-use super::root::Workspace;
-use super::settings::Command;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::sandbox::{Grant, How, Job, Limits, Sandbox, available};
 use crate::scope::OutputFilter;
+use crate::workspace::path::quoted;
+use crate::workspace::root::Workspace;
+use crate::workspace::settings::Command;
 
 /// What judging the workspace before, and reading a report after, may take on top of a command's own time.
 const AROUND: Duration = Duration::from_secs(15);

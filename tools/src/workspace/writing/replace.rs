@@ -10,13 +10,13 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use super::content::hex_digest;
-use super::open::{self, FLAGS, OpenFile};
-use super::owner::{self, Owner};
-use super::path::RepoPath;
-use super::repository::live;
 use super::spot::{Spot, There, identity, moved};
 use crate::error::{ToolError, ToolErrorKind};
+use crate::workspace::content::hex_digest;
+use crate::workspace::open::{self, FLAGS, OpenFile};
+use crate::workspace::owner::{self, Owner};
+use crate::workspace::path::RepoPath;
+use crate::workspace::repository::live;
 
 /// A file that was there when the call was judged.
 #[derive(Debug)]
