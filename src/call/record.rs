@@ -13,8 +13,8 @@ impl Gateway {
         let Call { mark, stage: Scrubbed { about, wrote, result, scrubbed, hidden, pending, slot } } = call;
         let outcome = match &result {
             Ok(_) => Outcome::Ok,
-            // A write that ran out of time may or may not have happened.
-            Err(refusal) if wrote && matches!(refusal.code, Code::TimedOut | Code::Cancelled) => Outcome::Indeterminate,
+            // A write that ran out of time, or failed after its effect, may or may not have happened.
+            Err(refusal) if wrote && refusal.maybe_done => Outcome::Indeterminate,
             Err(_) => Outcome::Error,
         };
         let took = mark.started.elapsed();

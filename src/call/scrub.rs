@@ -83,8 +83,8 @@ impl CleanRefusal {
     pub(super) fn of(scrubber: &Scrubber, refusal: Refusal) -> Self {
         // Scrubbed first and cut then: half a secret would not be known for one.
         let clean = |text: String| scrubber.untrusted_text(&text).0.shortened(LONGEST_MESSAGE);
-        let retry_after_s = refusal.retry_after_s();
+        let (retry_after_s, maybe_done) = (refusal.retry_after_s(), refusal.maybe_done || matches!(refusal.code, Code::TimedOut | Code::Cancelled));
         let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint()), clean);
-        Self { code: refusal.code, message: clean(refusal.message), hint, rule: refusal.rule.map(clean), retry_after_s }
+        Self { code: refusal.code, message: clean(refusal.message), hint, rule: refusal.rule.map(clean), retry_after_s, maybe_done }
     }
 }

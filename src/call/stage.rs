@@ -178,6 +178,8 @@ pub(super) struct CleanRefusal {
     pub(super) hint: Clean<String>,
     pub(super) rule: Option<Clean<String>>,
     pub(super) retry_after_s: Option<u64>,
+    /// Whether the effect may be there all the same: the record says so.
+    pub(super) maybe_done: bool,
 }
 
 impl Refused {
