@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::branch_lock;
 use super::commit_message::Message;
 use super::durable;
+use super::git_folder::GitFolder;
 use super::index_lock::IndexLock;
 use super::survey::{Listed, Survey};
 use crate::error::{ToolError, ToolErrorKind};
@@ -185,7 +186,8 @@ fn commit(plan: &Plan, author: &Author, filter: &OutputFilter, receipt: &Receipt
     let judged = plan.survey.as_ref().map_err(Clone::clone)?;
     live(&plan.cancel)?;
     let repo = repository::open(&plan.workspace)?;
-    let lock = IndexLock::take(&repo)?;
+    let git = GitFolder::open(&repo, Some(&judged.branch))?;
+    let mut lock = IndexLock::take(&git)?;
     let now = Survey::take(&repo, &plan.workspace, &plan.paths, &plan.cancel);
     live(&plan.cancel)?;
     let now = now.ok().filter(|now| now == judged).ok_or_else(moved)?;
@@ -206,10 +208,10 @@ fn commit(plan: &Plan, author: &Author, filter: &OutputFilter, receipt: &Receipt
     lock.stage(&set, &removed)?;
     let mut new = durable::trees_on_the_way(&tree, files.iter().map(|file| &file.path));
     new.extend(files.iter().filter_map(|file| file.new.as_ref()).map(|new| new.id).chain([id]));
-    durable::objects(&repo, &new)?;
+    durable::objects(&git, &new)?;
     live(&plan.cancel)?;
     advance(&repo, &now, id, &who, plan)?;
-    lock.publish().and_then(|()| durable::reference(&repo, &format!("refs/heads/{}", now.branch))).map_err(|error| {
+    lock.publish().and_then(|()| durable::reference(&git, &format!("refs/heads/{}", now.branch))).map_err(|error| {
         let client = format!("the commit `{id}` was made, but git's index may not know it, or the disk; look at `git status`");
         ToolError::new(ToolErrorKind::Upstream, client).because(error.detail.unwrap_or(error.client))
     })?;

@@ -14,7 +14,7 @@ use super::spot::{Spot, There, identity, moved};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::workspace::content::hex_digest;
 use crate::workspace::open::{self, FLAGS, OpenFile};
-use crate::workspace::owner::{self, Owner};
+use crate::workspace::owner::{self, Began, Owner};
 use crate::workspace::path::RepoPath;
 use crate::workspace::repository::live;
 
@@ -167,7 +167,7 @@ impl<'s> Folders<'s> {
     fn make(spot: &'s Spot, path: &RepoPath) -> Result<Self, ToolError> {
         let mut folders = Self { spot, made: Vec::new(), kept: false };
         for name in spot.missing() {
-            let parent = folders.last().unwrap_or_else(|| spot.dir());
+            let (parent, began) = (folders.last().unwrap_or_else(|| spot.dir()), Began::now());
             match rustix::fs::mkdirat(parent, name.as_str(), Mode::from_raw_mode(0o777)) {
                 Ok(()) => {}
                 Err(Errno::EXIST) => return Err(moved(path)),
@@ -175,7 +175,7 @@ impl<'s> Folders<'s> {
             }
             let opened = rustix::fs::openat(parent, name.as_str(), FLAGS.union(OFlags::DIRECTORY), Mode::empty());
             let folder = opened.map(File::from).map_err(|_| moved(path))?;
-            owner::give(&folder, Owner::of(parent));
+            owner::give_made(&folder, Owner::of(parent), began);
             folders.made.push(Dir::from_std_file(folder));
         }
         Ok(folders)

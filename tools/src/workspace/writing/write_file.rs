@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::durable;
+use super::git_folder::GitFolder;
 use super::replace::{self, Old};
 use super::spot::{self, Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
@@ -132,7 +133,7 @@ fn judge(workspace: &Workspace, located: &Located) -> Result<Judged, ToolError> 
         (There::Nothing, Err(_)) => Ok(Judged { spot, old: None }),
         (There::Link(_), Err(error)) => Err(error.clone()), // a loop of links
         (There::File(file), Ok(_)) => match Old::read(&file, MOST_REPLACED)? {
-            Some(old) => Ok(Judged { spot, old: Some(old) }),
+            Some(old) => GitFolder::open(&repository::open(workspace)?, None).map(|_| Judged { spot, old: Some(old) }),
             None => Err(ToolError::new(
                 ToolErrorKind::TooLarge,
                 format!("{} has more than {MOST_REPLACED} bytes; no copy of that is kept, so it is not replaced", quoted(located.asked.as_str())),
@@ -202,7 +203,7 @@ fn write(plan: &Plan, filter: &OutputFilter) -> Result<Output, ToolError> {
         return Err(moved(&plan.path));
     }
     let old = judged.old.as_ref();
-    let backup = old.map(|old| durable::kept(&repo, &old.content)).transpose()?;
+    let backup = old.map(|old| durable::kept(&repo, &GitFolder::open(&repo, None)?, &old.content)).transpose()?;
     let (additions, deletions) = patch::counted(old.map_or(&[][..], |old| &old.content), plan.content.as_bytes())?;
     replace::put(&spot, &plan.path, plan.content.as_bytes(), old, &plan.cancel)?;
     Ok(Output {
