@@ -140,7 +140,10 @@ fn create(plan: &Plan, author: &Author) -> Result<Output, ToolError> {
     let (reference, log) = (plan.name.reference(), format!("branch: Created from {}", plan.from.as_str()));
     live(&plan.cancel)?;
     branch_lock::set(&repo, &reference, base, (&who, &log), |_| free(&repo, plan).map(drop))?;
-    durable::reference(&git, &reference)?;
+    durable::reference(&git, &reference).map_err(|error| {
+        let client = format!("the branch {} was made, but may not be on the disk", quoted(&plan.name.0));
+        ToolError::new(ToolErrorKind::Upstream, client).because(error.detail.unwrap_or(error.client)).maybe_done()
+    })?;
     Ok(Output { branch: plan.name.0.clone(), base_commit: base.to_string() })
 }
 

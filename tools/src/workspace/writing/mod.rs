@@ -9,8 +9,6 @@ mod create_branch;
 mod durable;
 mod git_folder;
 mod index_lock;
-mod replace;
-mod spot;
 mod survey;
 mod write_file;
 

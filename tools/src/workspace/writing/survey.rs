@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::attributes;
 use super::git_folder::GitFolder;
 use super::index_lock::unsupported;
-use super::spot::{self, Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::workspace::open::OpenFile;
 use crate::workspace::path::{RepoPath, is_git_elsewhere, quoted};
 use crate::workspace::repository::{self, failed, live};
 use crate::workspace::root::Workspace;
+use crate::workspace::spot::{self, Spot, There, moved};
 
 /// A larger file is not committed, in bytes.
 const LARGEST: usize = crate::workspace::patch::LARGEST;
