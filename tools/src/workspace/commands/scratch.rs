@@ -371,4 +371,59 @@ mod tests {
             std::fs::remove_file(folder.path().join(path)).unwrap();
         }
     }
+
+    #[test]
+    fn what_was_brought_back_before_a_failure_is_told() {
+        let folder = repository();
+        let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
+        written(scratch._folder.path(), &[("lib/one", "2"), ("lib/two", "2"), ("made/later", "m")]);
+        let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+        written(scratch._folder.path(), &[("lib/two", "3")]);
+        let error = scratch.bring_back(&workspace, &changed).unwrap_err();
+        assert!(error.maybe_done && error.client.contains("`lib/one`") && !error.client.contains("`made/later`"), "{error:?}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("lib/one")).unwrap(), "2");
+        assert!(!folder.path().join("lib/two").exists() && !folder.path().join("made").exists());
+
+        written(scratch._folder.path(), &[("lib/one", "4")]);
+        let again = [changed.first().unwrap()].map(|change| Changed { path: change.path.clone(), before: change.after.clone(), after: None });
+        written(folder.path(), &[("lib/one", "theirs")]);
+        let error = scratch.bring_back(&workspace, &again).unwrap_err();
+        assert!(!error.maybe_done && error.client.contains("nothing was brought back"), "{error:?}");
+    }
+
+    /// Another program writes the last file, by rename, as soon as the first one is back: before or after it is brought back itself,
+    /// what stays is the other program's.
+    #[test]
+    fn a_change_between_two_files_is_not_lost() {
+        for round in 0..10 {
+            let folder = repository();
+            let names: Vec<String> = (0..20).map(|n| format!("lib/f{n:02}")).collect();
+            let all = |text: &'static str| names.iter().map(|name| (name.as_str(), text)).collect::<Vec<_>>();
+            written(folder.path(), &all("old"));
+            let (workspace, scratch) = copy(folder.path(), &["lib"]);
+            written(scratch._folder.path(), &all("new"));
+            let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+            let (first, last) = (folder.path().join("lib/f00"), folder.path().join("lib/f19"));
+            let theirs = folder.path().join("theirs");
+            std::fs::write(&theirs, "theirs").unwrap();
+            let another = std::thread::spawn({
+                let last = last.clone();
+                move || {
+                    while std::fs::read_to_string(&first).unwrap() != "new" {
+                        std::thread::yield_now();
+                    }
+                    std::fs::rename(theirs, last).unwrap();
+                }
+            });
+            let outcome = scratch.bring_back(&workspace, &changed);
+            another.join().unwrap();
+            assert_eq!(std::fs::read_to_string(&last).unwrap(), "theirs", "round {round}: {outcome:?}");
+            if let Err(error) = outcome {
+                assert!(error.kind == ToolErrorKind::Moved && error.maybe_done && error.client.contains("`lib/f00`"), "{error:?}");
+            }
+            assert!(
+                std::fs::read_dir(folder.path().join("lib")).unwrap().all(|entry| !entry.unwrap().file_name().to_str().unwrap().ends_with(".tmp"))
+            );
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub(super) struct Output {
     sha256: String,
     size: usize,
     created: bool,
-    /// blob of the old content, where all of it is shown
+    /// blob of the old content
     #[serde(skip_serializing_if = "Option::is_none")]
     backup: Option<String>,
     additions: usize,
