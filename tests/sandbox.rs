@@ -6,6 +6,7 @@ mod harness;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::commands::{Stand, output, policy};
@@ -155,6 +156,8 @@ fn nothing_is_written_outside_of_what_is_declared() {
         "os.chmod('out', 0o6755)",
         "os.open('out/setuid', os.O_CREAT | os.O_WRONLY, 0o4755)",
         "os.setxattr('out', 'user.x', b'y')",
+        "os.setxattr(os.open('script.py', os.O_RDONLY), 'user.x', b'y')",
+        "os.removexattr(os.open('script.py', os.O_RDONLY), 'user.x')",
         "open('/proc/sys/kernel/core_pattern', 'w')",
         "os.chroot('/')",
         "ctypes.CDLL(None, use_errno=True).unshare(0x10000000) and (_ for _ in ()).throw(OSError())",
@@ -177,7 +180,7 @@ fn there_is_no_way_out_over_a_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let _unix = UnixListener::bind(&socket).unwrap();
-    let _datagrams = UnixDatagram::bind(folder.path().join("d")).unwrap();
+    let datagrams = UnixDatagram::bind(folder.path().join("d")).unwrap();
     let (tcp, udp, unix) = (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port(), socket.display().to_string());
     let list = [
         format!("socket.create_connection(('127.0.0.1', {tcp}))"),
@@ -189,9 +192,34 @@ fn there_is_no_way_out_over_a_socket() {
         "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)".to_owned(),
         "socket.create_server(('127.0.0.1', 0))".to_owned(),
     ];
+    let list: Vec<String> = list.into_iter().chain(sends(&folder.path().join("d"), &socket)).collect();
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
-    let mut stand = Stand::python(&(attempts(&list) + "socket.socketpair()\n"), "network: off");
+    let mut stand = Stand::python(&(PAIRS.to_owned() + &attempts(&list)), "network: off");
     all_held(&mut stand, list.len());
+    nothing_came(&datagrams);
+}
+
+/// What works in every command; before the attempts, which end the program.
+const PAIRS: &str = "import socket\nfor kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):\n    here, there = socket.socketpair(socket.AF_UNIX, kind)\n    here.send(b'x')\n    assert there.recv(8) == b'x'\n";
+
+/// Attempts to reach a socket's path from an end of a pair.
+fn sends(datagrams: &Path, stream: &Path) -> Vec<String> {
+    let mut list = Vec::new();
+    for kind in ["SOCK_DGRAM", "SOCK_RAW", "SOCK_DGRAM | socket.SOCK_CLOEXEC", "SOCK_SEQPACKET", "SOCK_STREAM"] {
+        let pair = format!("socket.socketpair(socket.AF_UNIX, socket.{kind})[0]");
+        // A stream's end says nothing of an address that it does not use, so it must also not be able to take another one.
+        if kind != "SOCK_SEQPACKET" {
+            list.push(format!("{pair}.sendto(b'x', {datagrams:?})"));
+            list.push(format!("{pair}.sendmsg([b'x'], [], 0, {datagrams:?})"));
+        }
+        list.extend([datagrams, stream].map(|path| format!("{pair}.connect({path:?})")));
+    }
+    list
+}
+
+fn nothing_came(datagrams: &UnixDatagram) {
+    datagrams.set_nonblocking(true).unwrap();
+    assert_eq!(datagrams.recv(&mut [0; 8]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -201,14 +229,18 @@ fn with_a_network_there_is_tcp_and_still_no_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let _unix = UnixListener::bind(&socket).unwrap();
+    let datagrams = UnixDatagram::bind(folder.path().join("d")).unwrap();
     let list = [
         format!("socket.socket(socket.AF_UNIX).connect({:?})", socket.display().to_string()),
+        "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)".to_owned(),
         "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)".to_owned(),
     ];
+    let list: Vec<String> = list.into_iter().chain(sends(&folder.path().join("d"), &socket)).collect();
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
     let script = format!("import socket\nprint(socket.create_connection(('127.0.0.1', {port})))\n{}", attempts(&list));
-    let mut stand = Stand::python(&script, "network: on");
+    let mut stand = Stand::python(&(PAIRS.to_owned() + &script), "network: on");
     all_held(&mut stand, list.len());
+    nothing_came(&datagrams);
 }
 
 #[test]
@@ -225,9 +257,11 @@ fn other_processes_are_out_of_reach() {
         "ctypes.CDLL(None, use_errno=True).prlimit(os.getppid(), 0, ctypes.byref((ctypes.c_ulong * 2)(1, 1)), None) and (_ for _ in ()).throw(OSError())".to_owned(),
         format!("os.sched_setaffinity({gateway}, {{0}})"),
         format!("os.setpriority(os.PRIO_PROCESS, {gateway}, 10)"),
+        "os.setpriority(os.PRIO_USER, 0, 10)".to_owned(),
+        "os.setpriority(os.PRIO_PGRP, 0, 10)".to_owned(),
     ];
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
-    std::fs::write(stand.path("script.py"), attempts(&list)).unwrap();
+    std::fs::write(stand.path("script.py"), format!("import os\nos.nice(1)\n{}", attempts(&list))).unwrap();
     all_held(&mut stand, list.len());
     assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
 }
@@ -256,13 +290,27 @@ fn the_kernels_side_doors_are_shut() {
         ("openat2", "437, -100, b'.', 0, 0"),
         ("shmget", "29, 0, 4096, 0o1600"),
         ("mq_open", "240, b'x', 0o102, 0o600, 0"),
+        ("memfd_create", "319, b'x', 0"),
+        ("memfd_secret", "447, 0"),
+        ("ioprio_set of a user", "251, 3, 0, 0x4004"),
+        ("ioprio_set of a group", "251, 2, 0, 0x4004"),
+        ("setxattr", "188, b'.', b'user.x', b'y', 1, 0"),
+        ("fsetxattr", "190, -1, b'user.x', b'y', 1, 0"),
+        ("fremovexattr", "199, -1, b'user.x'"),
+        ("statmount", "457, 0, 0, 0, 0"),
+        ("setxattrat", "463, -100, b'.', 0, b'user.x', 0, 0"),
+        ("removexattrat", "466, -100, b'.', 0, b'user.x'"),
+        ("open_tree_attr", "467, -100, b'.', 0, 0, 0"),
+        ("file_getattr", "468, -100, b'.', 0, 0, 0"),
+        ("file_setattr", "469, -100, b'.', 0, 0, 0"),
+        ("what is not there yet", "600, 0"),
         ("the other getpid, of x32", "0x40000000 + 39"),
         ("typing into a terminal", "16, 0, 0x5412, b'x'"),
     ];
     let list: Vec<String> = calls.iter().map(|(name, arguments)| format!("refused({name:?}, {arguments})")).collect();
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
-    // Whatever the arguments, it must be the filter that answers: EPERM, EACCES or ENOSYS.
-    let refused = "import ctypes\nkernel = ctypes.CDLL(None, use_errno=True)\ndef refused(name, *arguments):\n    if kernel.syscall(*arguments) == -1 and ctypes.get_errno() in (1, 13, 38):\n        raise OSError(ctypes.get_errno(), name)\n    return ctypes.get_errno()\n";
+    // Whatever the arguments, it must be the filter that answers: EPERM, EACCES, ENOSYS or EOPNOTSUPP.
+    let refused = "import ctypes\nkernel = ctypes.CDLL(None, use_errno=True)\ndef refused(name, *arguments):\n    if kernel.syscall(*arguments) == -1 and ctypes.get_errno() in (1, 13, 38, 95):\n        raise OSError(ctypes.get_errno(), name)\n    return ctypes.get_errno()\n";
     let mut stand = Stand::python(&(refused.to_owned() + &attempts(&list)), "network: off");
     all_held(&mut stand, list.len());
 }
