@@ -3,6 +3,7 @@
 
 mod harness;
 
+use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
@@ -12,7 +13,9 @@ use std::time::{Duration, Instant};
 use harness::commands::{Stand, output, policy};
 use harness::repository::Repository;
 use harness::{Home, fresh_secret, stop};
+use opsgate_tools::sandbox::{How, Job, Limits, Sandbox};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 /// Every process whose command line has this mark.
 fn with_mark(mark: &str) -> Vec<u32> {
@@ -360,6 +363,69 @@ fn killing_the_gateway_ends_the_command() {
     until("all are gone", || with_mark(&mark).is_empty());
 }
 
+/// The only child of the gateway that holds a sandbox.
+fn supervisor_of(gateway: u32) -> u32 {
+    let is_its_child =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains(&format!("\nPPid:\t{gateway}\n")));
+    let found: Vec<_> = with_mark("sandbox-enter").into_iter().filter(is_its_child).collect();
+    assert_eq!(found.len(), 1);
+    found[0]
+}
+
+#[test]
+fn killing_the_supervisor_ends_the_command() {
+    let mark = fresh_mark();
+    let mut stand = Stand::python(&(daemons(&mark) + "time.sleep(600)\n"), "writable: [out]");
+    let started = stand.path("out/started");
+    let id = stand.client.ask("tools/call", json!({ "name": "workspace_run_tests", "arguments": {} }));
+    until("the command started", || started.exists());
+    until("its children run", || with_mark(&mark).len() >= 3);
+    stop(supervisor_of(stand.gateway()), "-KILL");
+    until("all are gone", || with_mark(&mark).is_empty());
+    let reply = stand.client.receive();
+    assert_eq!((&reply["id"], &reply["result"]["isError"]), (&json!(id), &json!(true)), "{reply}");
+    assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
+}
+
+#[test]
+fn a_command_that_fills_its_home_is_stopped() {
+    const PIECES: &str = "import os, time\nhome, piece, kept = os.environ['HOME'], b'x' * (4 << 20), []\nfor n in range(16):\n";
+    let table = [
+        ("files", "    open(f'{home}/{n}', 'wb').write(piece)\n"),
+        ("files in folders", "    os.makedirs(f'{home}/{n}/a/b')\n    open(f'{home}/{n}/a/b/c', 'wb').write(piece)\n"),
+        ("files without a name", "    kept.append(open(f'{home}/x', 'wb', 0))\n    os.unlink(f'{home}/x')\n    kept[-1].write(piece)\n"),
+    ];
+    let sandbox = Sandbox::through(Some(Path::new(env!("CARGO_BIN_EXE_opsgate")))).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (what, body) in table {
+        let run = |home_bytes: u64, end: &str| {
+            let folder = std::fs::File::open("/").unwrap().into();
+            let argv = ["/usr/bin/python3", "-c", &format!("{PIECES}{body}{end}")].map(str::to_owned).to_vec();
+            let limits = Limits { home_bytes, time: Duration::from_secs(60), ..Limits::default() };
+            let job = Job { folder, argv, env: BTreeMap::new(), network: false, grants: Vec::new(), readable: Vec::new(), limits };
+            runtime.block_on(sandbox.run(job, &CancellationToken::new(), |_| {})).unwrap().how
+        };
+        assert_eq!(run(32 << 20, "time.sleep(600)\n"), How::TooMuchDisk, "{what}");
+        assert_eq!(run(128 << 20, ""), How::Exited(0), "{what}");
+    }
+}
+
+#[test]
+fn a_home_in_memory_is_counted_as_memory() {
+    const MEMORY: &str = "/dev/shm";
+    if !std::fs::read_to_string("/proc/mounts").unwrap().lines().any(|line| line.starts_with("tmpfs /dev/shm ") && line.contains(" rw")) {
+        return; // this machine has no such folder
+    }
+    let script = "import os, time\nfor n in range(10):\n    open(os.environ['HOME'] + f'/{n}', 'wb').write(b'x' * (16 << 20))\ntime.sleep(600)\n";
+    let repository = Repository::with(&[("script.py", script)]);
+    let home = Home::with_policy(&policy("test: {argv: [/usr/bin/python3, script.py], memory: 128MiB, timeout: 60s}"));
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_opsgate"));
+    run.args(["call", "workspace_run_tests", "--in-process", "--workspace", repository.arg()]);
+    run.env("OPSGATE_HOME", home.path()).env("HOME", home.path()).env("TMPDIR", MEMORY);
+    let answer = harness::text(&run.output().unwrap().stdout);
+    assert!(answer.contains("\"too_much_memory\""), "{answer}");
+}
+
 #[test]
 fn a_command_that_takes_too_long_is_stopped_and_its_output_kept() {
     let mark = fresh_mark();
@@ -474,9 +540,13 @@ fn another_user_is_held_alike() {
         return; // then every other test here is this one
     }
     let list = ["open('.git/config').read()", "open('/etc/shadow').read()", "open('x', 'w')", "socket.socket()", "os.setuid(0)"];
-    let repository = Repository::with(&[("script.py", &attempts(&list)), ("bomb.py", BOMB)]);
-    let home = Home::with_policy(&policy("test: {argv: [/usr/bin/python3, script.py]}, bomb: {argv: [/usr/bin/python3, bomb.py]}"));
-    for path in [home.path().parent().unwrap(), repository.path()] {
+    let closes = "import os\nos.chdir(os.environ['HOME'])\nos.makedirs('a/b')\nopen('a/b/file', 'w')\nos.chmod('a/b', 0)\nos.chmod('a', 0)\n";
+    let repository = Repository::with(&[("script.py", &attempts(&list)), ("bomb.py", BOMB), ("closes.py", closes)]);
+    let commands =
+        ["test: {argv: [/usr/bin/python3, script.py]}", "bomb: {argv: [/usr/bin/python3, bomb.py]}", "closes: {argv: [/usr/bin/python3, closes.py]}"];
+    let home = Home::with_policy(&policy(&commands.join(", ")));
+    let private = tempfile::tempdir().unwrap();
+    for path in [home.path().parent().unwrap(), repository.path(), private.path()] {
         assert!(std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(path).status().unwrap().success());
     }
     // Where the build is, that user may not be able to go.
@@ -488,7 +558,7 @@ fn another_user_is_held_alike() {
         let mut run = std::process::Command::new("setpriv");
         run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&opsgate).args(["call", "workspace_run_tests", "--args"]);
         run.arg(json!({ "command": command }).to_string()).args(["--in-process", "--workspace", repository.arg()]);
-        run.env("OPSGATE_HOME", home.path()).env("HOME", home.path());
+        run.env("OPSGATE_HOME", home.path()).env("HOME", home.path()).env("TMPDIR", private.path());
         let output = run.output().unwrap();
         assert!(output.status.success(), "{}", harness::text(&output.stderr));
         harness::text(&output.stdout)
@@ -496,6 +566,9 @@ fn another_user_is_held_alike() {
     let answer = call("test");
     assert!(answer.contains("attempts 5") && answer.matches("held ").count() == 5, "{answer}");
     assert!(call("bomb").contains("too_many_processes"));
+    assert!(call("closes").contains("\"exit_code\": 0"));
+    let left: Vec<_> = std::fs::read_dir(private.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 fn is_not_root() -> bool {
