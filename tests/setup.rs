@@ -100,6 +100,11 @@ impl Machine {
         Path::new("/var/lib").join(&self.gateway)
     }
 
+    /// The folder of the socket.
+    fn run(&self) -> PathBuf {
+        Path::new("/run").join(&self.gateway)
+    }
+
     fn etc(&self, name: &str) -> PathBuf {
         Path::new("/etc").join(&self.gateway).join(name)
     }
@@ -153,7 +158,7 @@ impl Drop for Machine {
             quiet(Command::new("userdel").args(["--force", user]));
             quiet(Command::new("groupdel").arg(user));
         }
-        for path in [self.state(), self.etc(""), Path::new("/run").join(&self.gateway)] {
+        for path in [self.state(), self.etc(""), self.run()] {
             let _ = std::fs::remove_dir_all(path);
         }
         let _ = std::fs::remove_file(script);
@@ -206,7 +211,7 @@ fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
         assert!(!machine.agent_can(&format!("rm -f {0} && ! test -e {0}", file.display())), "removes {}", file.display());
         assert!(file.exists());
     }
-    for folder in [machine.home(), machine.home().join("audit"), machine.etc(""), PathBuf::from("/run").join(&machine.gateway)] {
+    for folder in [machine.home(), machine.home().join("audit"), machine.etc(""), machine.run()] {
         assert!(folder.is_dir());
         assert!(!machine.agent_can(&format!("touch {}/planted", folder.display())), "writes in {}", folder.display());
         assert!(!machine.agent_can(&format!("mv {0} {0}.old", folder.display())), "moves {}", folder.display());
@@ -278,10 +283,11 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
     // Landlock does not guard modes: a command can open what is its user's own to all, and still lets nobody in.
     let look = format!(
-        "id -u\ncat {0}/keys {0}/digest.key {1}\nchmod 0755 {2}\nchmod 0755 {0}; chmod 0644 {0}/digest.key {0}/signing.key\necho looked\n",
+        "id -u\ncat {0}/keys {0}/digest.key {1}\nchmod 0755 {2}\nchmod 0755 {0}; chmod 0644 {0}/digest.key {0}/signing.key\nchmod 0777 {3}\necho looked\n",
         machine.home().display(),
         machine.etc("policy.yaml").display(),
-        machine.state().display()
+        machine.state().display(),
+        machine.run().display()
     );
     let repository = Repository::with(&[("a.txt", "hello\n"), ("look.sh", &look)]);
     mode(repository.path(), 0o700);
@@ -330,6 +336,12 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     for key in ["digest.key", "signing.key"] {
         assert!(!machine.agent_can(&format!("cat {}", machine.home().join(key).display())), "a command opened {key} to the agent");
     }
+    let socket = machine.run().join("gateway.sock");
+    for attempt in [format!("mv {0} {0}.old", socket.display()), format!("rm -f {0} && ! test -e {0}", socket.display())] {
+        assert!(!machine.agent_can(&attempt), "a command opened the socket's folder to the agent: {attempt}");
+    }
+    let opened = machine.wrong();
+    assert!(opened.iter().all(|fact| fact.contains("\"home") && fact.contains("run `chmod")), "{opened:?}");
 }
 
 #[test]
@@ -369,6 +381,61 @@ fn the_environment_file_reaches_the_gateway_and_the_callers_environment_does_not
         assert!(!text(&refused.stderr).contains("no assignment"), "a line of the file was repeated");
     }
     assert!(restart("# nothing").status.success());
+}
+
+/// A process of the agent's that listens like a gateway, writes down what it is told, and says that it listens.
+const FAKE: &str = r#"
+import os, socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+listening.listen()
+print("listens", flush=True)
+while True:
+    told = listening.accept()[0].makefile("rb").readline()
+    open(sys.argv[2], "ab").write(told)
+"#;
+
+/// What another user puts where the gateway listens hears nothing from anybody, whether the folder is still open or closed again.
+#[test]
+fn a_planted_gateway_is_told_nothing() {
+    use std::io::BufRead;
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    assert!(machine.service("stop").status.success());
+    let (run, socket, heard) = (machine.run(), machine.run().join("gateway.sock"), machine.agent_home().join("heard"));
+    mode(&run, 0o777);
+    let mut fake = machine.as_agent("python3");
+    let mut fake = fake.args(["-c", FAKE]).args([&socket, &heard]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    std::io::BufReader::new(fake.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let mut answers = Vec::new();
+    let gateway = opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).unwrap().uid;
+    // Open, closed again, and as the folder was before it was root's. Last with the planted socket made to look like the gateway's.
+    for (owner, bits, looks) in [(0, 0o777, false), (0, 0o775, false), (gateway, 0o755, false), (0, 0o775, true)] {
+        chown(&run, Some(owner), None).unwrap();
+        mode(&run, bits);
+        if looks {
+            chown(&socket, Some(gateway), None).unwrap();
+        }
+        let output = machine.opsgate(&["call", "policy_whoami"]);
+        answers.push((output.status.code(), text(&output.stderr)));
+    }
+    let (report, _) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_SOCKET", &socket));
+    fake.kill().unwrap();
+    fake.wait().unwrap();
+    assert_eq!(said.trim(), "listens");
+    let agent = format!("`{}` (uid {})", machine.agent, machine.agent_ids.0);
+    let words = ["writable for everybody".to_owned(), format!("a socket of {agent}"), format!("a socket of {agent}"), format!("answered by {agent}")];
+    for ((code, said), words) in answers.iter().zip(&words) {
+        assert_eq!(*code, Some(64), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(report["gateway"]["problems"].to_string().contains("answered by"), "{report}");
+    assert_eq!(text(&std::fs::read(&heard).unwrap_or_default()), "", "it was told something");
+    std::fs::remove_file(&socket).unwrap();
+    assert!(machine.service("start").status.success());
+    assert!(machine.opsgate(&["call", "policy_whoami"]).status.success());
+    assert_eq!(machine.wrong(), [""; 0]);
 }
 
 #[test]
@@ -478,7 +545,18 @@ const MUTATIONS: &[(&str, Mutation, &str, bool)] = &[
         "script",
         false,
     ),
-    ("socket's folder for everybody", |m| mode(&Path::new("/run").join(&m.gateway), 0o777), "socket-folder", false),
+    ("socket's folder for everybody", |m| mode(&m.run(), 0o777), "socket-folder", false),
+    ("socket's folder of the agent's group", |m| chown(m.run(), None, Some(m.agent_ids.1)).unwrap(), "socket-folder", false),
+    (
+        "socket's folder of the gateway's own, whose commands could open it",
+        |m| {
+            let accounts = opsgate::trust::Accounts::read(Path::new("/"));
+            chown(m.run(), Some(accounts.user(&m.gateway).unwrap().uid), None).unwrap();
+            mode(&m.run(), 0o755);
+        },
+        "socket-folder",
+        false,
+    ),
 ];
 
 fn mode(path: &Path, mode: u32) {
@@ -508,14 +586,7 @@ fn each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused()
     let Some((machine, _)) = Machine::installed(&[]) else { return };
     let files =
         [machine.etc("policy.yaml"), machine.etc(&format!("{}.env", machine.gateway)), format!("/usr/local/sbin/{}-service", machine.gateway).into()];
-    let others = [
-        machine.state(),
-        machine.etc(""),
-        machine.home(),
-        machine.home().join("signing.key"),
-        machine.program(),
-        PathBuf::from("/run").join(&machine.gateway),
-    ];
+    let others = [machine.state(), machine.etc(""), machine.home(), machine.home().join("signing.key"), machine.program(), machine.run()];
     let kept: Vec<_> = files
         .iter()
         .map(|path| (path.clone(), path.metadata().unwrap(), Some(std::fs::read(path).unwrap())))

@@ -17,6 +17,7 @@ use crate::gateway::Gateway;
 use crate::home::Settings;
 use crate::identity::Caller;
 use crate::observe::log;
+use crate::trust::{NotItsHost, hosts};
 
 /// How long a joined client may take to say its first word.
 const FIRST_WORD: Duration = Duration::from_secs(5);
@@ -183,21 +184,36 @@ async fn send<T: Serialize>(output: &mut (impl AsyncWriteExt + Unpin), message: 
     output.write_all(&line).await
 }
 
+/// Why a gateway was not joined.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// None listens, or it hung up.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// What listens could be anybody's.
+    #[error(transparent)]
+    NotItsHost(#[from] NotItsHost),
+}
+
 /// A client's end: joins the gateway at this socket and says its first word.
 ///
 /// # Errors
-/// Where no gateway listens, or it hangs up. The gateway's own refusal is in the reply.
-pub async fn join(socket: &Path, hello: &Hello) -> std::io::Result<(UnixStream, HelloReply)> {
+/// Where no gateway listens, it hangs up, or another user's process answers. The gateway's own refusal is in the reply.
+// INVARIANT: nothing is said to a process of another user than the gateway's (test: tests/setup.rs, a_planted_gateway_is_told_nothing).
+pub async fn join(socket: &Path, hello: &Hello) -> Result<(UnixStream, HelloReply), JoinError> {
+    let hosts = hosts(socket)?;
+    hosts.lies()?;
     let mut stream = UnixStream::connect(socket).await?;
+    hosts.peer(stream.peer_cred()?.uid())?;
     send(&mut stream, hello).await?;
     // Byte by byte up to the line's end, so that nothing of what follows is swallowed; the reply is short.
     let mut line = Vec::new();
     while line.last() != Some(&b'\n') {
         let mut byte = [0u8; 1];
         if stream.read(&mut byte).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
         }
         line.extend_from_slice(&byte);
     }
-    Ok((stream, serde_json::from_slice(&line)?))
+    Ok((stream, serde_json::from_slice(&line).map_err(std::io::Error::from)?))
 }

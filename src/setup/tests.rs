@@ -135,5 +135,5 @@ fn what_is_not_the_owners_is_left_alone() {
         assert!(list(&mine, "system.posix_acl_access").is_none() && list(&outside, "system.posix_acl_access").is_none());
     }
     let unit = std::fs::read_to_string(dir.path().join("etc/systemd/system/gate.service")).unwrap();
-    assert!(unit.contains("ReadWritePaths=\"/var/lib/gate/home\" \"/home/ana/work\"\n"), "{unit}");
+    assert!(unit.contains("ReadWritePaths=\"/var/lib/gate/home\" \"-/run/gate\" \"/home/ana/work\"\n"), "{unit}");
 }

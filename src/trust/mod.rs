@@ -7,6 +7,7 @@
 mod accounts;
 mod acl;
 mod guarded;
+mod hosts;
 mod process;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::identity::{Address, Caller};
 pub use accounts::{Accounts, Group, User};
 pub use acl::{Acl, AclEntry, Tag};
 pub use guarded::{Exposed, guarded, guarded_for};
+pub use hosts::{Hosts, NotItsHost, hosts};
 pub use process::{attachable, unattachable};
 
 /// Whether the caller could change the gateway's policy, program or memory.
