@@ -691,6 +691,48 @@ fn a_gateway_of_ones_own_is_closed_to_debuggers_too() {
     }
 }
 
+/// Root's policy and program do not make a boundary of a gateway that a person runs, or of one whose home its commands could open.
+#[test]
+fn a_persons_gateway_is_no_boundary() {
+    let Some(machine) = machine() else { return };
+    let (program, policy) = (machine.folder.path().join("opsgate"), machine.folder.path().join("policy.yaml"));
+    std::fs::copy(env!("CARGO_BIN_EXE_opsgate"), &program).unwrap();
+    std::fs::write(&policy, "version: 1\n").unwrap();
+    mode(&program, 0o755);
+    mode(&policy, 0o644);
+    let closed = machine.folder.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    let standing = |home: &Path, shell: &str| {
+        {
+            let _one = ACCOUNTS.lock().unwrap();
+            assert!(Command::new("usermod").args(["--shell", shell, &machine.agent]).output().unwrap().status.success());
+        }
+        let mut serve = machine.as_agent(&program);
+        serve.args(["serve", "--announce", "--listen", "127.0.0.1:0"]).env("OPSGATE_HOME", home).env("OPSGATE_POLICY", &policy);
+        let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut said).unwrap();
+        harness::stop(child.id(), "-TERM");
+        let output = child.wait_with_output().unwrap();
+        assert!(said.contains("\"exit\":0"), "{said}{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let own = machine.agent_home().join("own");
+    let said = standing(&own, "/bin/sh");
+    assert!(said.contains("trust: same-user") && said.contains("it can log in"), "{said}");
+    let others = opsgate::trust::Accounts::read(Path::new("/")).others_log_in(&[machine.agent_ids.0]);
+    let said = standing(&own, "/usr/sbin/nologin");
+    assert_eq!(said.contains("trust: same-user") && said.contains("keeps others out"), others, "{said}");
+    // As setup makes it.
+    chown(&closed, Some(0), Some(machine.agent_ids.1)).unwrap();
+    std::fs::create_dir(closed.join("home")).unwrap();
+    chown(closed.join("home"), Some(machine.agent_ids.0), Some(machine.agent_ids.1)).unwrap();
+    mode(&closed, 0o750);
+    mode(&closed.join("home"), 0o700);
+    let said = standing(&closed.join("home"), "/usr/sbin/nologin");
+    assert!(said.contains("trust: separate"), "{said}");
+}
+
 #[test]
 fn the_unit_is_one_that_systemd_takes_and_finds_closed() {
     let dir = tempfile::tempdir().unwrap();

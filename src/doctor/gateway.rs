@@ -120,7 +120,7 @@ impl Found {
     /// What this user's own gateway would be, whether or not it runs.
     fn look_at_own(&mut self, settings: &Settings) {
         self.policy_path = policy_path(settings);
-        let standing = Standing::of_this_process(self.policy_path.as_deref());
+        let standing = Standing::of_this_process(self.policy_path.as_deref(), &settings.home);
         // Whoever calls a gateway of their own is that gateway's user.
         crate::trust::Trust::SameUser.to_string().clone_into(&mut self.trust);
         self.why = standing.why;

@@ -106,6 +106,20 @@ impl Accounts {
         self.groups.iter().find(|group| group.name == name)
     }
 
+    /// Whether a person could log in as the user of this number: one of a directory service could, and one that nobody lists
+    /// cannot.
+    #[must_use]
+    pub fn logs_in(&self, uid: u32) -> bool {
+        let mut listed = self.users.iter().filter(|user| user.uid == uid).peekable();
+        if listed.peek().is_none() { self.directory } else { listed.any(User::logs_in) }
+    }
+
+    /// Whether anybody but root and these users could log in on this machine.
+    #[must_use]
+    pub fn others_log_in(&self, uids: &[u32]) -> bool {
+        self.directory || self.users.iter().any(|user| user.uid != 0 && !uids.contains(&user.uid) && user.logs_in())
+    }
+
     /// The users whose first group this is.
     pub fn of_group(&self, gid: u32) -> impl Iterator<Item = &User> {
         self.users.iter().filter(move |user| user.gid == gid)
@@ -176,6 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn who_logs_in_is_told_by_the_shell() {
+        let passwd = format!("{PASSWD}gate:x:990:990::/:/usr/sbin/nologin\ngate2:x:991:991::/:/bin/false\nalias:x:991:991::/:/bin/zsh\n");
+        let accounts = Accounts::parse(&passwd, GROUP);
+        for (uid, expected) in [(0, true), (1000, true), (990, false), (991, true), (4242, false)] {
+            assert_eq!(accounts.logs_in(uid), expected, "{uid}");
+        }
+        assert!(accounts.others_log_in(&[990]) && accounts.others_log_in(&[1000, 1001]));
+        assert!(!accounts.others_log_in(&[1000, 1001, 991]));
+    }
+
+    #[test]
     fn where_a_directory_is_asked_no_group_is_private() {
         for (nsswitch, asks) in [
             ("", false),
@@ -191,6 +216,8 @@ mod tests {
             assert_eq!(accounts.only(1000, &[1000]), !asks, "{nsswitch}");
             assert!(accounts.only_listed(1000, &[1000]));
         }
+        let asking = Accounts::parse(PASSWD, GROUP).asking("passwd: files sss\n");
+        assert!(asking.logs_in(4242) && asking.others_log_in(&[1000, 1001]));
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("etc")).unwrap();
         std::fs::write(dir.path().join("etc/nsswitch.conf"), "passwd: files sss\n").unwrap();

@@ -153,6 +153,25 @@ fn judge(at: &Path, meta: &Metadata, owners: &[u32], alone: fn(&Accounts, u32, &
     Ok(())
 }
 
+/// Whether a folder above this path is root's and lets nobody through but root and these users: whatever modes they give to
+/// what is beneath it, nobody else comes as far.
+pub(super) fn closed_above(path: &Path, users: &[u32]) -> bool {
+    let accounts = Accounts::read(Path::new("/"));
+    let Ok(path) = path.canonicalize() else { return false };
+    path.ancestors().skip(1).any(|at| {
+        let Ok(meta) = at.symlink_metadata() else { return false };
+        let Ok(acl) = access_list(at) else { return false };
+        owners(0).contains(&meta.uid())
+            && acl.unwrap_or_else(|| Acl::of_mode(meta.mode())).holders(1).all(|holder| match holder {
+                Tag::Owner | Tag::Mask => true,
+                Tag::Other => false,
+                Tag::User(uid) => users.contains(&uid),
+                Tag::OwningGroup => accounts.only_listed(meta.gid(), users),
+                Tag::Group(gid) => accounts.only_listed(gid, users),
+            })
+    })
+}
+
 /// The access list of a file, where it has one beside its mode.
 fn access_list(at: &Path) -> Result<Option<Acl>, String> {
     let mut bytes = vec![0u8; 64 << 10];
