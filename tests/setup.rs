@@ -453,6 +453,22 @@ fn one_user_does_not_shut_the_others_out() {
 
 type Mutation = fn(&Machine);
 
+/// What the gateway answers to this user, whose environment names this policy.
+fn greeting(machine: &Machine, uid: u32, policy: &Path) -> String {
+    const SAY: &str = r#"
+import json, socket, sys
+joined = socket.socket(socket.AF_UNIX)
+joined.connect(sys.argv[1])
+hello = {"opsgate": 1, "workspace": None, "explicit": False, "write_mode_off": False, "policy": sys.argv[2]}
+joined.sendall(json.dumps(hello).encode() + b"\n")
+sys.stdout.write(joined.makefile().readline())
+"#;
+    let mut say = machine.as_agent("python3");
+    let output = say.args(["-c", SAY]).args([&machine.run().join("gateway.sock"), policy]).uid(uid).gid(uid).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
 /// Whom the policy does not know is not told what lies where, and has no tool.
 #[test]
 fn a_stranger_learns_nothing() {
@@ -471,6 +487,14 @@ fn a_stranger_learns_nothing() {
     assert_eq!(text(&there.stderr), text(&nowhere.stderr));
     let refused = ask(&["call", "policy_whoami"]);
     assert!(text(&refused.stderr).contains("tool_unavailable"), "{}", text(&refused.stderr));
+    // Which policy it is, whether or not one guesses it: the answer is the same. Who is known hears that it is another one.
+    for guess in [machine.etc("policy.yaml"), "/etc/hostname".into()] {
+        let said = greeting(&machine, 4_000_009, &guess);
+        assert_eq!(said, "{}\n", "{}", guess.display());
+    }
+    let said = greeting(&machine, machine.agent_ids.0, Path::new("/etc/hostname"));
+    assert!(said.contains("another policy") && !said.contains("/etc/"), "{said}");
+    assert!(greeting(&machine, machine.agent_ids.0, &machine.etc("policy.yaml")).contains("\"about\""));
     let (report, _) = machine.doctor(
         Command::new(machine.program())
             .env_clear()

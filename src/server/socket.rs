@@ -97,12 +97,9 @@ pub(super) async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     let Ok(NextLine::Line(first)) = tokio::time::timeout(FIRST_WORD, lines.next()).await else { return };
     let mut write_mode_off = false;
     let (reply, workspace) = match serde_json::from_slice::<Hello>(&first) {
-        Ok(Hello { opsgate: 1, policy: Some(policy), .. }) if gateway.policy_file() != Some(&policy) => {
-            let running = gateway.policy_file().map_or_else(|| "the home's or the shipped one".into(), |p| p.display().to_string());
-            (
-                refusal(format!("the gateway that runs enforces another policy than OPSGATE_POLICY names ({running}); stop it, or use its policy")),
-                None,
-            )
+        // INVARIANT: whom the policy does not know is not told which one it is (test: tests/setup.rs, a_stranger_learns_nothing).
+        Ok(Hello { opsgate: 1, policy: Some(policy), .. }) if knows(&gateway, &caller) && gateway.policy_file() != Some(&policy) => {
+            (refusal("the gateway that runs enforces another policy than OPSGATE_POLICY names; stop it, or unset OPSGATE_POLICY".to_owned()), None)
         }
         Ok(Hello { opsgate: 1, workspace, explicit, write_mode_off: off, .. }) => {
             write_mode_off = off;
@@ -123,6 +120,10 @@ pub(super) async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
 /// A connection is closed with these words before it has said any.
 pub(super) async fn turn_away(mut stream: UnixStream, why: &str) {
     let _ = tokio::time::timeout(FIRST_WORD, send(&mut stream, &refusal(why.to_owned()))).await; // it is turned away either way
+}
+
+fn knows(gateway: &Gateway, caller: &Caller) -> bool {
+    gateway.policy().caller(caller.id()).is_some()
 }
 
 /// What a caller that the policy knows is told.
@@ -149,7 +150,7 @@ type Greeted = (HelloReply, Option<Arc<opsgate_tools::workspace::Workspace>>);
 async fn greet(gateway: &Arc<Gateway>, caller: &Caller, folder: Option<PathBuf>, explicit: bool) -> Greeted {
     let Some(folder) = folder else { return (HelloReply::default(), None) };
     // INVARIANT: nothing is opened for whom the policy does not know (test: tests/setup.rs, a_stranger_learns_nothing).
-    if gateway.policy().caller(caller.id()).is_none() {
+    if !knows(gateway, caller) {
         let why = format!("the policy does not know `{}`; ask whoever keeps it to list it under `callers`", caller.id());
         return if explicit { (refusal(why), None) } else { (HelloReply { without_workspace: Some(why), ..HelloReply::default() }, None) };
     }
