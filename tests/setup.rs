@@ -663,6 +663,21 @@ fn doctor_tells_the_boundary_and_the_ways_round_it_without_their_values() {
         assert!(!said.contains(secret) && !words.contains(secret));
     }
 
+    // Nothing is run: not the program that would log that it was asked.
+    let (programs, asked) = (machine.folder.path().join("programs"), home.join("asked"));
+    std::fs::create_dir(&programs).unwrap();
+    std::fs::write(programs.join("sudo"), format!("#!/bin/sh\n: >{}\n", asked.display())).unwrap();
+    for path in [&programs, &programs.join("sudo")] {
+        mode(path, 0o755);
+    }
+    assert!(machine.agent_can(&format!("{0}/sudo && rm {1}", programs.display(), asked.display())));
+    let (report, _) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_SOCKET", &socket).env("PATH", &programs));
+    assert!(!asked.exists(), "doctor ran sudo");
+    let sudo = report["ways"].as_array().unwrap().iter().find(|way| way["id"] == "sudo").unwrap();
+    assert_eq!(sudo["findings"], serde_json::json!([]));
+    let readable = machine.agent_can("cat /etc/sudoers");
+    assert!(readable || sudo["unknown"].as_str().unwrap().contains("can be read"), "{sudo}");
+
     // The agent's own gateway, in a home that it names: a guard rail, and told as one.
     let own = home.join("own");
     let (report, _) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_HOME", &own));
