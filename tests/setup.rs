@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
 use harness::repository::Repository;
+use harness::skipped::skipped;
 use harness::{fresh_secret, text};
 use opsgate::trust::Acl;
 use serde_json::Value;
@@ -28,7 +29,7 @@ struct Machine {
 /// The machine, or a loud word that the test cannot be held here.
 fn machine() -> Option<Machine> {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root makes users and installs");
+        skipped("only root makes users and installs");
         return None;
     }
     let folder = tempfile::Builder::new().prefix("ogsetup").tempdir_in("/tmp").unwrap();
@@ -58,7 +59,7 @@ fn takes_access_lists() -> bool {
     let list = Acl::of_mode(0o600).granting(4_000_009, 4);
     let takes = rustix::fs::setxattr(file.path(), "system.posix_acl_access", &list.bytes(), rustix::fs::XattrFlags::empty()).is_ok();
     if !takes {
-        eprintln!("SKIPPED: the file system of /tmp has no access lists");
+        skipped("the file system of /tmp has no access lists");
     }
     takes
 }
@@ -229,7 +230,7 @@ fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
         let output = machine.as_agent("strace").args(["-p", &pid, "-o", "/dev/null"]).output().unwrap();
         assert!(!output.status.success() && text(&output.stderr).contains("not permitted"), "{}", text(&output.stderr));
     } else {
-        eprintln!("SKIPPED: no strace to attach with; /proc/PID/mem was tried");
+        eprintln!("no strace to attach with; /proc/PID/mem was tried");
     }
     // Not even the gateway's own user attaches to it, or reads what it holds.
     for attempt in [format!("cat /proc/{pid}/environ"), format!("head -c 1 /proc/{pid}/mem")] {
@@ -268,7 +269,7 @@ fn read_tools_work_on_the_agents_repository_and_on_what_comes_later() {
         repository.arg()
     );
     if !machine.agent_can("command -v git") {
-        eprintln!("SKIPPED: no git to commit with as the agent's user");
+        skipped("no git to commit with as the agent's user");
         return;
     }
     assert!(machine.agent_can(&script));
@@ -326,7 +327,7 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
         assert!(!done || machine.agent_can(&format!("cd {} && {change}", repository.arg())), "the owner cannot `{change}`");
     }
     if let Err(missing) = opsgate_tools::sandbox::available() {
-        eprintln!("SKIPPED: {missing}");
+        skipped(&missing.to_string());
         return;
     }
     let gateway = opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).unwrap().uid;
@@ -783,7 +784,7 @@ fn the_unit_is_one_that_systemd_takes_and_finds_closed() {
     .unwrap();
     std::fs::write(dir.path().join("etc/group"), "root:x:0:\ngate:x:4000001:\nana:x:4000002:\n").unwrap();
     if !rustix::process::geteuid().is_root() || Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: needs root and systemd-analyze");
+        skipped("needs root and systemd-analyze");
         return;
     }
     let mut setup = Command::new(env!("CARGO_BIN_EXE_opsgate"));

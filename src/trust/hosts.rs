@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_socket_of_another_user_is_told() {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED: only root can give files away");
+            crate::skipped::skipped("only root can give files away");
             return;
         }
         let dir = tempfile::tempdir().unwrap();

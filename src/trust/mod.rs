@@ -143,7 +143,7 @@ mod tests {
     fn a_persons_gateway_is_no_boundary() {
         use std::os::unix::fs::{PermissionsExt, chown};
         if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED: only root owns a policy for others");
+            crate::skipped::skipped("only root owns a policy for others");
             return;
         }
         const GATE: u32 = 4_000_001;
