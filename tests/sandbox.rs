@@ -402,12 +402,12 @@ fn what_was_open_in_the_gateway_is_not_open_in_the_command() {
 
 #[test]
 fn what_the_tests_said_is_counted() {
-    let xml = include_str!("../tools/src/workspace/report/fixtures/pytest.xml");
+    let xml = include_str!("../tools/src/workspace/commands/report/fixtures/pytest.xml");
     let files = [
         ("report.xml", xml),
         ("write.sh", "mkdir -p out && cat report.xml > out/report.xml"),
         ("say.sh", "cat said.txt"),
-        ("said.txt", include_str!("../tools/src/workspace/report/fixtures/cargo.txt")),
+        ("said.txt", include_str!("../tools/src/workspace/commands/report/fixtures/cargo.txt")),
     ];
     let commands = "test: {argv: [/bin/sh, write.sh], writable: [out], report: out/report.xml}, stale: {argv: [/bin/true], report: out/report.xml}, say: {argv: [/bin/sh, say.sh]}";
     let mut stand = Stand::with(&files, commands);
