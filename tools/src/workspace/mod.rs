@@ -12,6 +12,7 @@ mod content;
 mod docker;
 mod git_blame;
 mod git_diff;
+mod git_links;
 mod git_log;
 mod git_show;
 mod git_status;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use super::git_links;
 use super::path::{RepoPath, has_git_internal, quoted};
 use super::root::Workspace;
 use crate::error::{ToolError, ToolErrorKind};
@@ -37,6 +38,7 @@ pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
     }
     for part in [repo.path(), repo.commondir()] {
         owned(part, workspace.owner_uid())?;
+        git_links::none_in(part)?;
     }
     for objects in object_dirs(repo.commondir())? {
         owned(&objects, workspace.owner_uid())?;

@@ -452,3 +452,38 @@ async fn a_branch_is_judged_under_any_name() {
     let prepared = fixture.prepare(LOG, json!({ "rev": "agent/base" })).await.unwrap();
     assert_eq!(prepared.scopes.values(ScopeKind::Ref).collect::<Vec<_>>(), ["agent/base"]);
 }
+
+#[tokio::test]
+async fn links_in_gits_folder_show_nothing_of_others() {
+    let other = Fixture::new();
+    other.write("secret", "theirs\n").commit("first");
+    let theirs = |path: &str| other.path(".git").join(path);
+    for path in ["refs/heads", "refs/heads/main", "objects", "index", "HEAD", "info", "packed-refs"] {
+        let fixture = Fixture::new();
+        fixture.write("x", "1\n").commit("first");
+        let ours = fixture.path(".git").join(path);
+        let _ = std::fs::remove_file(&ours);
+        let _ = std::fs::remove_dir_all(&ours);
+        std::os::unix::fs::symlink(theirs(path), &ours).unwrap();
+        refuses(&fixture, path).await;
+    }
+    // One object, one folder of objects.
+    let fixture = Fixture::new();
+    fixture.write("x", "1\n").commit("first");
+    let id = other.git.head().unwrap().target().unwrap().to_string();
+    let (fan, rest) = id.split_at(2);
+    std::fs::create_dir_all(fixture.path(".git/objects").join(fan)).unwrap();
+    std::os::unix::fs::symlink(theirs("objects").join(fan).join(rest), fixture.path(".git/objects").join(fan).join(rest)).unwrap();
+    refuses(&fixture, "an object").await;
+    let fixture = Fixture::new();
+    fixture.write("x", "1\n").commit("first");
+    if !fixture.path(".git/objects").join(fan).exists() {
+        std::os::unix::fs::symlink(theirs("objects").join(fan), fixture.path(".git/objects").join(fan)).unwrap();
+        refuses(&fixture, "a folder of objects").await;
+    }
+}
+
+async fn refuses(fixture: &Fixture, what: &str) {
+    let opened = opsgate_tools::workspace::Workspace::open(&fixture.path("."));
+    assert!(opened.is_err(), "{what} is a link, and the repository is opened");
+}
