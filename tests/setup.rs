@@ -284,7 +284,7 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
     // Landlock does not guard modes: a command can open what is its user's own to all, and still lets nobody in.
     let look = format!(
-        "id -u\ncat {0}/keys {0}/digest.key {1}\nchmod 0755 {2}\nchmod 0755 {0}; chmod 0644 {0}/digest.key {0}/signing.key\nchmod 0777 {3}\necho looked\n",
+        "id -u\ncat {0}/keys {0}/digest.key {1}\nchmod 0755 {2}\nchmod 0755 {0}; chmod 0644 {0}/digest.key {0}/signing.key\nchmod 0777 {3}\nrm -f {3}/gateway.sock\nmv {3}/gateway.sock {3}/moved\ntouch {3}/planted\necho looked\n",
         machine.home().display(),
         machine.etc("policy.yaml").display(),
         machine.state().display(),
@@ -341,6 +341,8 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     for attempt in [format!("mv {0} {0}.old", socket.display()), format!("rm -f {0} && ! test -e {0}", socket.display())] {
         assert!(!machine.agent_can(&attempt), "a command opened the socket's folder to the agent: {attempt}");
     }
+    let lies: Vec<_> = std::fs::read_dir(machine.run()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(lies, ["gateway.sock"], "a command put something where the gateway listens, or took it away");
     let opened = machine.wrong();
     assert!(opened.iter().all(|fact| fact.contains("\"home") && fact.contains("run `chmod")), "{opened:?}");
 }
