@@ -1,4 +1,5 @@
-//! No links in git's own folder: libgit2 goes by names, and would read through them what is not the repository's.
+//! Nothing but files and folders in git's own folder: libgit2 goes by names, would read through links what is not the repository's, and
+//! would wait at pipes for ever.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,7 +18,7 @@ const DEEPEST: usize = 32;
 /// What libgit2 reads by name: these, and all that is below the folders among them.
 const READ: [&str; 9] = ["HEAD", "config", "index", "packed-refs", "commondir", "shallow", "info", "objects", "refs"];
 
-/// Refuses where something that git reads is a link.
+/// Refuses where something that git reads is a link, a pipe or the like.
 ///
 /// # Errors
 /// [`ToolErrorKind::Unavailable`], also where the folder cannot be listed or is too large to be looked at.
@@ -31,7 +32,7 @@ pub(super) fn none_in(git_dir: &Path) -> Result<(), ToolError> {
     let top = Dir::from_std_file(top);
     let mut left = MOST;
     for name in READ {
-        if top.symlink_metadata(name).is_ok_and(|meta| meta.is_symlink()) {
+        if top.symlink_metadata(name).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
             return Err(refused());
         }
         if let Some(folder) = entry_folder(&top, name.as_ref()) {
@@ -48,7 +49,7 @@ fn below(folder: &Dir, depth: usize, left: &mut usize) -> Result<(), ToolError> 
         *left = left
             .checked_sub(1)
             .ok_or_else(|| ToolError::new(ToolErrorKind::Unavailable, "the repository has too many loose files; run `git gc` there"))?;
-        if kind.is_symlink() || depth > DEEPEST {
+        if !(kind.is_file() || kind.is_dir()) || depth > DEEPEST {
             return Err(refused());
         }
         if kind.is_dir()
@@ -61,5 +62,8 @@ fn below(folder: &Dir, depth: usize, left: &mut usize) -> Result<(), ToolError> 
 }
 
 fn refused() -> ToolError {
-    ToolError::new(ToolErrorKind::Unavailable, "the workspace's git directory has a link in it; a repository is read only where all of it is its own")
+    ToolError::new(
+        ToolErrorKind::Unavailable,
+        "the workspace's git directory has a link or a pipe in it; a repository is read only where all of it is its own",
+    )
 }

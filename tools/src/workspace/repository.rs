@@ -29,7 +29,11 @@ pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
         return Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder was moved or replaced; connect again"));
     }
     let git_dir = git_dir(Path::new(workspace.root_path()))?;
-    files_are_files(&git_dir)?;
+    git_links::none_in(&git_dir)?;
+    // A linked work tree's folder names the one that the repository is in.
+    if let Ok(common) = std::fs::read_to_string(git_dir.join("commondir")) {
+        git_links::none_in(&git_dir.join(common.trim_end()))?;
+    }
     let repo = Repository::open_bare(&git_dir)
         .map_err(|error| unusable("the workspace's repository cannot be opened; is it readable for opsgate's user?").because(error))?;
     // A `commondir` file may lead only from a linked work tree's own folder to the repository that keeps that folder.
@@ -38,7 +42,6 @@ pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
     }
     for part in [repo.path(), repo.commondir()] {
         owned(part, workspace.owner_uid())?;
-        git_links::none_in(part)?;
     }
     for objects in object_dirs(repo.commondir())? {
         owned(&objects, workspace.owner_uid())?;
@@ -46,17 +49,6 @@ pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
     }
     repo.set_workdir(Path::new(workspace.root_path()), false).map_err(failed)?;
     Ok(repo)
-}
-
-/// What libgit2 opens by name on the way to any answer. At a fifo it would wait for ever.
-const GIT_FILES: [&str; 7] = ["HEAD", "config", "index", "packed-refs", "commondir", "info/exclude", "info/attributes"];
-
-fn files_are_files(git_dir: &Path) -> Result<(), ToolError> {
-    let odd = |name: &&&str| git_dir.join(name).metadata().is_ok_and(|meta| !meta.is_file());
-    match GIT_FILES.iter().find(odd) {
-        None => Ok(()),
-        Some(_) => Err(unusable("a file of the workspace's git directory is no regular file; `git status` tells which")),
-    }
 }
 
 fn git_dir(root: &Path) -> Result<PathBuf, ToolError> {

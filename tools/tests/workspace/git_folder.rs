@@ -65,6 +65,7 @@ fn counts(place: &str, tool: &str) -> bool {
 async fn links_in_gits_folder_are_not_written_through() {
     for (place, is_folder) in PLACES {
         let fixture = started();
+        let cx = fixture.context(); // connected before
         let outside = fixture.outside().join("theirs");
         for path in places(&fixture, place) {
             if path.is_dir() {
@@ -89,7 +90,7 @@ async fn links_in_gits_folder_are_not_written_through() {
         }
         let before = (state(), outside.metadata().unwrap().uid());
         for (tool, args) in calls().into_iter().filter(|(tool, _)| counts(place, tool)) {
-            let error = fixture.err(tool, args.clone()).await;
+            let error = fixture.call_in(&cx, tool, args.clone()).await.unwrap_err();
             assert_eq!(error.kind, Unavailable, "{place} {tool}: {error:?}");
             assert_eq!((state(), outside.metadata().unwrap().uid()), before, "{place} {tool}");
         }
@@ -99,14 +100,14 @@ async fn links_in_gits_folder_are_not_written_through() {
 #[tokio::test]
 async fn a_backup_is_not_written_through_a_link() {
     let fixture = started();
+    let cx = fixture.context();
     let outside = fixture.outside().join("theirs");
     std::fs::create_dir(&outside).unwrap();
     for path in places(&fixture, "objects/XX") {
         symlink(&outside, path).unwrap();
     }
     let args = json!({"path": "a", "content": "new\n"});
-    assert_eq!(fixture.preview("workspace_write_file", args.clone()).await.unwrap_err().kind, Unavailable);
-    assert_eq!(fixture.err("workspace_write_file", args).await.kind, Unavailable);
+    assert_eq!(fixture.call_in(&cx, "workspace_write_file", args).await.unwrap_err().kind, Unavailable);
     assert_eq!(std::fs::read_to_string(fixture.path("a")).unwrap(), "2\n");
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 }
@@ -116,10 +117,11 @@ async fn a_backup_is_not_written_through_a_link() {
 async fn pipes_in_gits_folder_are_not_waited_at() {
     for (place, _) in PLACES.iter().filter(|(place, is_folder)| !is_folder && *place != "index") {
         let fixture = started();
+        let cx = fixture.context();
         removed(&fixture.path(".git").join(place));
         assert!(Command::new("mkfifo").arg(fixture.path(".git").join(place)).status().unwrap().success());
         for (tool, args) in calls().into_iter().filter(|(tool, _)| counts(place, tool)) {
-            assert_eq!(fixture.err(tool, args).await.kind, Unavailable, "{place} {tool}");
+            assert_eq!(fixture.call_in(&cx, tool, args).await.unwrap_err().kind, Unavailable, "{place} {tool}");
         }
     }
 }
