@@ -363,13 +363,13 @@ fn killing_the_gateway_ends_the_command() {
     until("all are gone", || with_mark(&mark).is_empty());
 }
 
-/// The only child of the gateway that holds a sandbox.
-fn supervisor_of(gateway: u32) -> u32 {
-    let is_its_child =
-        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains(&format!("\nPPid:\t{gateway}\n")));
-    let found: Vec<_> = with_mark("sandbox-enter").into_iter().filter(is_its_child).collect();
-    assert_eq!(found.len(), 1);
-    found[0]
+/// The parent of the process that leads the group of this one.
+fn supervisor_of(pid: u32) -> u32 {
+    let field = |pid: u32, at: usize| -> u32 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').nth(at).unwrap().parse().unwrap()
+    };
+    field(field(pid, 2), 1)
 }
 
 #[test]
@@ -380,11 +380,37 @@ fn killing_the_supervisor_ends_the_command() {
     let id = stand.client.ask("tools/call", json!({ "name": "workspace_run_tests", "arguments": {} }));
     until("the command started", || started.exists());
     until("its children run", || with_mark(&mark).len() >= 3);
-    stop(supervisor_of(stand.gateway()), "-KILL");
+    stop(supervisor_of(with_mark(&mark)[0]), "-KILL");
     until("all are gone", || with_mark(&mark).is_empty());
     let reply = stand.client.receive();
     assert_eq!((&reply["id"], &reply["result"]["isError"]), (&json!(id), &json!(true)), "{reply}");
     assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
+}
+
+#[test]
+fn a_run_that_is_given_up_leaves_nothing_even_where_its_supervisor_stands_still() {
+    let mark = fresh_mark();
+    let sandbox = Sandbox::through(Some(Path::new(env!("CARGO_BIN_EXE_opsgate")))).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(folder.path(), &daemons(&mark).replace("open('out/started', 'w').write('x')", "time.sleep(600)"), Limits::default());
+    let cancel = CancellationToken::new();
+    let run = runtime.spawn(async move { sandbox.run(job, &cancel, |_| {}).await.map(|ended| ended.how) });
+    until("its children run", || with_mark(&mark).len() >= 4);
+    let supervisor = supervisor_of(with_mark(&mark)[0]).to_string();
+    let signal = |signal: &str| assert!(std::process::Command::new("kill").args([signal, &supervisor]).status().unwrap().success());
+    signal("-STOP");
+    run.abort();
+    // Those that have ended are zombies, without a command line, until the supervisor goes on.
+    until("all are gone", || with_mark(&mark).is_empty());
+    signal("-KILL");
+}
+
+/// A job of python in this folder, of which it has nothing.
+fn job(folder: &Path, script: &str, limits: Limits) -> Job {
+    let argv = ["/usr/bin/python3", "-c", script].map(str::to_owned).to_vec();
+    let folder = std::fs::File::open(folder).unwrap().into();
+    Job { folder, argv, env: BTreeMap::new(), network: false, grants: Vec::new(), readable: Vec::new(), limits }
 }
 
 #[test]
@@ -399,10 +425,8 @@ fn a_command_that_fills_its_home_is_stopped() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for (what, body) in table {
         let run = |home_bytes: u64, end: &str| {
-            let folder = std::fs::File::open("/").unwrap().into();
-            let argv = ["/usr/bin/python3", "-c", &format!("{PIECES}{body}{end}")].map(str::to_owned).to_vec();
             let limits = Limits { home_bytes, time: Duration::from_secs(60), ..Limits::default() };
-            let job = Job { folder, argv, env: BTreeMap::new(), network: false, grants: Vec::new(), readable: Vec::new(), limits };
+            let job = job(Path::new("/"), &format!("{PIECES}{body}{end}"), limits);
             runtime.block_on(sandbox.run(job, &CancellationToken::new(), |_| {})).unwrap().how
         };
         assert_eq!(run(32 << 20, "time.sleep(600)\n"), How::TooMuchDisk, "{what}");
