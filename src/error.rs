@@ -122,13 +122,15 @@ pub struct Refusal {
     pub rule: Option<String>,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// Whether the effect may be there all the same.
+    pub maybe_done: bool,
 }
 
 impl Refusal {
     /// A refusal of this code with this sentence for the client.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, detail: None, rule: None, retry_after: None }
+        Self { code, message: message.into(), hint: None, detail: None, rule: None, retry_after: None, maybe_done: false }
     }
 
     /// Adds when to try again.
@@ -159,7 +161,7 @@ impl From<ToolError> for Refusal {
             ToolErrorKind::Upstream => Code::UpstreamFailed,
             ToolErrorKind::Internal => Code::Internal,
         };
-        Self { detail: error.detail, retry_after: error.retry_after, ..Self::new(code, error.client) }
+        Self { detail: error.detail, retry_after: error.retry_after, maybe_done: error.maybe_done, ..Self::new(code, error.client) }
     }
 }
 

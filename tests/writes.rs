@@ -220,3 +220,45 @@ fn a_secret_is_neither_written_nor_committed() {
     assert!(!home.entries().iter().any(|entry| entry.to_string().contains(&secret)));
     assert_eq!(git(&repository, &["log", "--format=%s"]).trim(), "first");
 }
+
+/// The policy of the example, for the folder that the tests' repositories are in.
+fn example() -> String {
+    let example = include_str!("../docs/examples/writes.yaml");
+    assert!(example.contains("/home/ana/scratch/**"));
+    example.replace("/home/ana/scratch/**", "/tmp/**")
+}
+
+#[test]
+fn the_example_for_writes_lets_an_agent_work_on_its_branch_alone() {
+    let (home, repository) = (Home::with_policy(&example()), repository());
+    let mut client = client(&home, &repository);
+    let commit = || json!({ "paths": ["a.txt"], "message": "Count further" });
+    assert_eq!(client.refusal("workspace_create_branch", json!({ "name": "feature" })), "policy_denied");
+    assert_eq!(client.answer("workspace_create_branch", json!({ "name": "agent/x" }))["status"], "done");
+    assert_eq!(client.answer("workspace_write_file", json!({ "path": "a.txt", "content": "one\n2\n" }))["status"], "done");
+    assert_eq!(client.refusal("workspace_commit", commit()), "policy_denied", "main is checked out");
+    git(&repository, &["checkout", "-q", "agent/x"]);
+    assert_eq!(client.answer("workspace_commit", commit())["result"]["branch"], "agent/x");
+    assert_eq!(git(&repository, &["show", "agent/x:a.txt"]), "one\n2\n");
+    assert_eq!(git(&repository, &["show", "main:a.txt"]), "one\ntwo\n");
+    assert_eq!(client.answer("workspace_create_branch", json!({ "name": "agent/y" }))["status"], "done");
+    git(&repository, &["checkout", "-q", "-b", "release/1"]);
+    for args in [json!({ "name": "agent/z" }), json!({ "name": "agent/z", "from": "release/1" })] {
+        assert_eq!(client.refusal("workspace_create_branch", args), "policy_denied");
+    }
+    assert!(client.close().success());
+}
+
+#[test]
+fn a_secret_in_a_line_that_stays_withholds_no_answer() {
+    let (home, repository) = (Home::with_policy(&format!("{POLICY}scrub: {{on_exposure: withhold}}\n")), repository());
+    let secret = fresh_secret();
+    repository.commit(&[("a.txt", &format!("token: {secret}\ntwo\n"))], "by a person");
+    std::fs::write(repository.path().join("a.txt"), format!("token: {secret}\n2\n")).unwrap();
+    let mut client = client(&home, &repository);
+    let reply = client.call("workspace_commit", json!({ "paths": ["a.txt"], "message": "Count" }));
+    assert_eq!(reply["result"]["structuredContent"]["status"], "done", "{reply}");
+    let reply = client.call("workspace_write_file", json!({ "path": "a.txt", "content": "2\n" }));
+    assert_eq!(reply["result"]["structuredContent"]["status"], "done", "{reply}");
+    assert!(client.close().success());
+}

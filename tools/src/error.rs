@@ -47,13 +47,15 @@ pub struct ToolError {
     pub scopes: Option<Box<Scopes>>,
     /// When the system behind the tool takes calls again, where it said so.
     pub retry_after: Option<Duration>,
+    /// Whether the effect may be there all the same: a write that failed after it, or that nobody heard the end of.
+    pub maybe_done: bool,
 }
 
 impl ToolError {
     /// An error of this kind with this sentence for the client.
     #[must_use]
     pub fn new(kind: ToolErrorKind, client: impl Into<String>) -> Self {
-        Self { kind, client: client.into(), detail: None, scopes: None, retry_after: None }
+        Self { kind, client: client.into(), detail: None, scopes: None, retry_after: None, maybe_done: false }
     }
 
     /// The arguments are wrong.
@@ -91,6 +93,13 @@ impl ToolError {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Says that the effect may be there all the same: the record is then `indeterminate`, and the sentence should say to look.
+    #[must_use]
+    pub fn maybe_done(mut self) -> Self {
+        self.maybe_done = true;
         self
     }
 

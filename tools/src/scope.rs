@@ -150,6 +150,10 @@ pub trait PathFilter: Send + Sync {
 pub trait Redaction: Send + Sync {
     /// The same text with as many lines and without secrets; `None` where it has none.
     fn by_line(&self, whole: &str) -> Option<String>;
+    /// As [`Self::by_line`], for a tool that compares and shows nothing of it: what was taken out is not counted as exposed.
+    fn uncounted(&self, whole: &str) -> Option<String> {
+        self.by_line(whole)
+    }
 }
 
 /// What a permit lets out: which paths, how many bytes, which text. Counts what it held back.
@@ -182,6 +186,12 @@ impl OutputFilter {
     #[must_use]
     pub fn redacted(&self, whole: String) -> String {
         self.redaction.as_ref().and_then(|redaction| redaction.by_line(&whole)).unwrap_or(whole)
+    }
+
+    /// As [`Self::redacted`], for comparing alone: nothing of it may be shown, and what was taken out does not count as exposed.
+    #[must_use]
+    pub fn redacted_uncounted(&self, whole: &str) -> String {
+        self.redaction.as_ref().and_then(|redaction| redaction.uncounted(whole)).unwrap_or_else(|| whole.to_owned())
     }
 
     /// Whether a file may be shown; a `false` is counted as hidden.

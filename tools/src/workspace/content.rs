@@ -206,10 +206,15 @@ impl Source {
 
 /// The SHA-256 of these bytes in hexadecimal.
 pub(super) fn hex_digest(content: &[u8]) -> String {
-    hex(&Sha256::digest(content))
+    hex(&digest(content))
 }
 
-fn hex(digest: &[u8]) -> String {
+pub(super) fn digest(content: &[u8]) -> [u8; 32] {
+    Sha256::digest(content).into()
+}
+
+/// In hexadecimal.
+pub(super) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 
 use super::owner::Owner;
 use super::path::{self, RepoPath, quoted};
@@ -107,6 +108,25 @@ impl OpenFile {
     /// Whether its owner may run it.
     pub(super) fn is_executable(&self) -> bool {
         self.file.metadata().is_ok_and(|meta| meta.mode() & 0o100 != 0)
+    }
+
+    /// The SHA-256 of all of it, as it is now.
+    pub(super) fn digest(&self) -> Result<[u8; 32], ToolError> {
+        const PIECE: usize = 64 << 10;
+        let (mut hasher, mut offset) = (Sha256::new(), 0);
+        loop {
+            let piece = self.read_at(offset, PIECE)?;
+            if piece.is_empty() {
+                return Ok(hasher.finalize().into());
+            }
+            offset += piece.len() as u64;
+            hasher.update(piece);
+        }
+    }
+
+    /// Itself, to be read from where it begins.
+    pub(super) fn into_file(self) -> File {
+        self.file
     }
 
     /// At most `most` bytes from `offset`.

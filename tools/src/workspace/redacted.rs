@@ -38,11 +38,11 @@ pub(super) fn whole(raw: Vec<u8>, filter: &OutputFilter, cancel: &CancellationTo
     let lines = newlines(text.as_bytes());
     let text = filter.redacted(text);
     live(cancel)?;
-    if newlines(text.as_bytes()) == lines {
-        Ok(Redacted { text, encoding })
-    } else {
-        Err(ToolError::internal("the redaction of a file changed how many lines it has"))
-    }
+    if newlines(text.as_bytes()) == lines { Ok(Redacted { text, encoding }) } else { Err(miscounted()) }
+}
+
+fn miscounted() -> ToolError {
+    ToolError::internal("the redaction of a file changed how many lines it has")
 }
 
 /// A name or a message without secrets, then cut to `most` characters.
@@ -90,15 +90,26 @@ pub(super) fn holds_secret(text: &str, filter: &OutputFilter) -> bool {
     text.contains(MARK) || filter.redacted(text.to_owned()) != text
 }
 
+/// Whether a part of a content is a secret, read as text whatever it is. The answer shows nothing of it.
+pub(super) fn is_hidden(content: &[u8], filter: &OutputFilter) -> bool {
+    let text = String::from_utf8_lossy(content);
+    filter.redacted_uncounted(&text) != text
+}
+
 /// Whether a line that `new` has over `old` holds a part of a secret, or a mark. Both are read as text, whatever they are.
 // INVARIANT: a secret of several lines is found by any line of it that is new (test: a_secret_is_not_committed).
 pub(super) fn adds_secret(old: &[u8], new: &[u8], filter: &OutputFilter, cancel: &CancellationToken) -> Result<bool, ToolError> {
-    let shown = whole(new.to_vec(), filter, cancel)?;
+    live(cancel)?;
     let plain = String::from_utf8_lossy(new);
-    if shown.text == plain && !plain.contains(MARK) {
+    let shown = filter.redacted_uncounted(&plain); // a secret in a line that stays is not exposed by a commit
+    live(cancel)?;
+    if shown == plain && !plain.contains(MARK) {
         return Ok(false);
     }
-    let (shown, plain): (Vec<&str>, Vec<&str>) = (shown.lines(), plain.split('\n').collect());
+    if newlines(shown.as_bytes()) != newlines(plain.as_bytes()) {
+        return Err(miscounted());
+    }
+    let (shown, plain): (Vec<&str>, Vec<&str>) = (shown.split('\n').collect(), plain.split('\n').collect());
     let patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(0).force_text(true))).map_err(failed)?;
     for at in 0..patch.num_hunks() {
         for nth in 0..patch.num_lines_in_hunk(at).map_err(failed)? {

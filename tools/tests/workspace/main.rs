@@ -8,6 +8,7 @@ mod denied;
 mod files;
 mod fixture;
 mod git;
+mod git_folder;
 mod listing;
 mod pages;
 mod paths;

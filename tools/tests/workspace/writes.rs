@@ -289,6 +289,26 @@ async fn a_secret_is_not_written() {
 }
 
 #[tokio::test]
+async fn no_digest_of_a_hidden_secret_is_told() {
+    let mut fixture = Fixture::new();
+    fixture.redaction = Some(Arc::new(Marks));
+    let hidden = format!("one\n{}\n", token());
+    for (guess, content) in [(sha256(hidden.as_bytes()), "a"), (sha256(b"another"), "b")] {
+        fixture.write("x", &hidden);
+        let args = json!({"path": "x", "content": content, "expected_sha256": guess});
+        let error = fixture.err(TOOL, args.clone()).await;
+        assert!(error.kind == InvalidArguments && error.client.contains("not shown"), "{error:?}");
+        assert_eq!(fixture.preview(TOOL, args).await.unwrap_err().client, error.client, "a right guess and a wrong one are answered alike");
+    }
+    let done = fixture.done(TOOL, json!({"path": "x", "content": "plain\n"})).await;
+    assert_eq!(done.get("backup"), None);
+    let id = git2::Oid::hash_object(git2::ObjectType::Blob, hidden.as_bytes()).unwrap();
+    assert_eq!(fixture.git.find_blob(id).unwrap().content(), hidden.as_bytes(), "it is kept all the same");
+    let done = fixture.done(TOOL, json!({"path": "x", "content": "new\n", "expected_sha256": sha256(b"plain\n")})).await;
+    assert!(done["backup"].is_string());
+}
+
+#[tokio::test]
 async fn a_preview_shows_the_change_without_secrets_and_changes_nothing() {
     let mut fixture = Fixture::new();
     let secret = token();

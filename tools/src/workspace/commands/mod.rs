@@ -4,7 +4,6 @@ mod dependency;
 mod feed;
 mod install_dependency;
 mod lockfile;
-mod place;
 mod reach;
 mod report;
 mod run;

@@ -5,22 +5,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 
 use cap_std::fs::{Dir, OpenOptions};
 use rustix::fs::Mode;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::place;
-use super::state::{Budget, State, digest_of, regular, state, states, unusable};
+use super::state::{Budget, State, state, states, unusable};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::sandbox::{Access, Grant};
 use crate::scope::OutputFilter;
 use crate::workspace::open::{self, Found, OpenFile};
 use crate::workspace::path::{RepoPath, is_git_internal, quoted};
+use crate::workspace::replace::{self, New, Old};
 use crate::workspace::repository::live;
 use crate::workspace::root::Workspace;
+use crate::workspace::spot::Spot;
 use crate::workspace::walk::{Kind, Walk};
 
 /// A path that the command left otherwise than it was.
@@ -75,7 +75,8 @@ impl Scratch {
                         budget.spend(0)?;
                         let target = open::link_text(source, &entry.path).ok().and_then(|text| String::from_utf8(text).ok());
                         if let Some(target) = target.filter(|target| stays_inside(&entry.path, target)) {
-                            place::link(&root, &entry.path, &target)?;
+                            let spot = Spot::of(&root, &entry.path)?;
+                            replace::put(&spot, &entry.path, New::Link(&target), &Old::Nothing, cancel)?;
                         }
                     }
                     Kind::Other => {}
@@ -136,32 +137,72 @@ impl Scratch {
         Ok(changed)
     }
 
-    /// Brings changes back, each file whole, where the workspace still is what was copied.
+    /// Brings changes back, each file whole and in place of what was copied alone.
+    ///
+    /// # Errors
+    /// [`ToolErrorKind::Moved`] where another program changed a file meanwhile. Where some files were brought back before one
+    /// could not be, the sentence names them.
+    // INVARIANT: no change of another program is lost (tests: a_change_meanwhile_stops_all_of_it, a_change_between_two_files_is_not_lost).
     pub(super) fn bring_back(&self, workspace: &Workspace, changed: &[Changed]) -> Result<(), ToolError> {
         for change in changed {
             if state(workspace.dir(), &change.path)? != change.before {
-                let client = format!("{} was changed while the command ran; nothing was brought back, ask again", quoted(change.path.as_str()));
-                return Err(ToolError::new(ToolErrorKind::Moved, client));
+                return Err(half_done(was_changed(&change.path), &[]));
             }
         }
-        for change in changed {
-            match &change.after {
-                Some(State::File(digest)) => {
-                    let mut content = regular(&self.root, &change.path)?;
-                    let executable = content.metadata().is_ok_and(|meta| meta.mode() & 0o100 != 0);
-                    if digest_of(&mut content)? != *digest {
-                        return Err(ToolError::internal("the copy changed after its command had ended"));
-                    }
-                    std::io::Seek::rewind(&mut content).map_err(ToolError::internal)?;
-                    place::file(workspace.dir(), &change.path, &mut content, executable)?;
-                }
-                Some(State::Link(target)) => place::link(workspace.dir(), &change.path, target)?,
-                Some(State::Folder | State::Other) => return Err(ToolError::internal("no file is brought back as one")),
-                None => place::removal(workspace.dir(), &change.path)?,
-            }
+        for (nth, change) in changed.iter().enumerate() {
+            self.bring(workspace, change).map_err(|error| half_done(error, changed.get(..nth).unwrap_or_default()))?;
         }
         Ok(())
     }
+
+    fn bring(&self, workspace: &Workspace, change: &Changed) -> Result<(), ToolError> {
+        let path = &change.path;
+        let moved = |error: ToolError| if error.kind == ToolErrorKind::Moved { was_changed(path) } else { error };
+        let spot = Spot::of(workspace.dir(), path).map_err(moved)?;
+        let old = Old::at(&spot)?.filter(|old| is_state(old, change.before.as_ref())).ok_or_else(|| was_changed(path))?;
+        let put = |new: New<'_>| replace::put(&spot, path, new, &old, &CancellationToken::new()); // from here on, all or an error
+        match &change.after {
+            Some(State::File(digest)) => {
+                let Ok(Found::File(file)) = open::exactly(&self.root, path) else { return Err(ToolError::internal("a file of the copy is gone")) };
+                if file.digest()? != *digest {
+                    return Err(ToolError::internal("the copy changed after its command had ended"));
+                }
+                let executable = file.is_executable();
+                put(New::File { content: &mut file.into_file(), executable })
+            }
+            Some(State::Link(target)) => put(New::Link(target)),
+            Some(State::Folder | State::Other) => Err(ToolError::internal("no file is brought back as one")),
+            None => replace::remove(&spot, path, &old),
+        }
+        .map_err(moved)
+    }
+}
+
+fn is_state(old: &Old, state: Option<&State>) -> bool {
+    match (old, state) {
+        (Old::Nothing, None) => true,
+        (Old::File(_), Some(State::File(digest))) => old.digest() == Some(*digest),
+        (Old::Link(text), Some(State::Link(target))) => text == target.as_bytes(),
+        _ => false,
+    }
+}
+
+fn was_changed(path: &RepoPath) -> ToolError {
+    ToolError::new(ToolErrorKind::Moved, format!("{} was changed while the command ran", quoted(path.as_str())))
+}
+
+/// Says what has happened before it failed.
+fn half_done(error: ToolError, done: &[Changed]) -> ToolError {
+    const MOST_NAMED: usize = 20;
+    if done.is_empty() && !error.maybe_done {
+        return ToolError { client: format!("{}; nothing was brought back, ask again", error.client), ..error };
+    }
+    let mut names: Vec<String> = done.iter().take(MOST_NAMED).map(|change| quoted(change.path.as_str())).collect();
+    if let Some(more) = done.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        names.push(format!("{more} more"));
+    }
+    let names = if names.is_empty() { "no other file".to_owned() } else { names.join(", ") };
+    ToolError { client: format!("{}; brought back before that: {names}", error.client), ..error }.maybe_done()
 }
 
 fn copied(root: &Dir, path: &RepoPath, file: &OpenFile, budget: &mut Budget, cancel: &CancellationToken) -> Result<(), ToolError> {
@@ -328,6 +369,61 @@ mod tests {
             assert_eq!(scratch.bring_back(&workspace, &changed).unwrap_err().kind, ToolErrorKind::Moved, "{path}");
             assert!(path == "lib/one" || std::fs::read_to_string(folder.path().join("lib/one")).unwrap() == folder_before);
             std::fs::remove_file(folder.path().join(path)).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_was_brought_back_before_a_failure_is_told() {
+        let folder = repository();
+        let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
+        written(scratch._folder.path(), &[("lib/one", "2"), ("lib/two", "2"), ("made/later", "m")]);
+        let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+        written(scratch._folder.path(), &[("lib/two", "3")]);
+        let error = scratch.bring_back(&workspace, &changed).unwrap_err();
+        assert!(error.maybe_done && error.client.contains("`lib/one`") && !error.client.contains("`made/later`"), "{error:?}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("lib/one")).unwrap(), "2");
+        assert!(!folder.path().join("lib/two").exists() && !folder.path().join("made").exists());
+
+        written(scratch._folder.path(), &[("lib/one", "4")]);
+        let again = [changed.first().unwrap()].map(|change| Changed { path: change.path.clone(), before: change.after.clone(), after: None });
+        written(folder.path(), &[("lib/one", "theirs")]);
+        let error = scratch.bring_back(&workspace, &again).unwrap_err();
+        assert!(!error.maybe_done && error.client.contains("nothing was brought back"), "{error:?}");
+    }
+
+    /// Another program writes the last file, by rename, as soon as the first one is back: before or after it is brought back itself,
+    /// what stays is the other program's.
+    #[test]
+    fn a_change_between_two_files_is_not_lost() {
+        for round in 0..10 {
+            let folder = repository();
+            let names: Vec<String> = (0..20).map(|n| format!("lib/f{n:02}")).collect();
+            let all = |text: &'static str| names.iter().map(|name| (name.as_str(), text)).collect::<Vec<_>>();
+            written(folder.path(), &all("old"));
+            let (workspace, scratch) = copy(folder.path(), &["lib"]);
+            written(scratch._folder.path(), &all("new"));
+            let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+            let (first, last) = (folder.path().join("lib/f00"), folder.path().join("lib/f19"));
+            let theirs = folder.path().join("theirs");
+            std::fs::write(&theirs, "theirs").unwrap();
+            let another = std::thread::spawn({
+                let last = last.clone();
+                move || {
+                    while std::fs::read_to_string(&first).unwrap() != "new" {
+                        std::thread::yield_now();
+                    }
+                    std::fs::rename(theirs, last).unwrap();
+                }
+            });
+            let outcome = scratch.bring_back(&workspace, &changed);
+            another.join().unwrap();
+            assert_eq!(std::fs::read_to_string(&last).unwrap(), "theirs", "round {round}: {outcome:?}");
+            if let Err(error) = outcome {
+                assert!(error.kind == ToolErrorKind::Moved && error.maybe_done && error.client.contains("`lib/f00`"), "{error:?}");
+            }
+            assert!(
+                std::fs::read_dir(folder.path().join("lib")).unwrap().all(|entry| !entry.unwrap().file_name().to_str().unwrap().ends_with(".tmp"))
+            );
         }
     }
 }

@@ -1,13 +1,9 @@
 //! What is at the paths of a folder, by content: what a command changed is what differs.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::AsFd;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use sha2::{Digest, Sha256};
+use rustix::fs::{AtFlags, FileType};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{ToolError, ToolErrorKind};
@@ -118,38 +114,16 @@ fn state_in(dir: &Dir, name: &str) -> Result<Option<(State, u64)>, ToolError> {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => (State::Folder, 0),
-        FileType::RegularFile => (State::File(digest_of(&mut regular_in(dir, name)?)?), size),
+        FileType::RegularFile => match open::entry_file(dir, name.as_ref()) {
+            Some(file) => (State::File(file.digest()?), size),
+            None => (State::Other, 0),
+        },
         FileType::Symlink => {
             let target = rustix::fs::readlinkat(dir, name, Vec::new()).ok().and_then(|text| text.into_string().ok());
             (target.map_or(State::Other, State::Link), 0)
         }
         _ => (State::Other, 0),
     }))
-}
-
-pub(super) fn regular(root: &Dir, path: &RepoPath) -> Result<File, ToolError> {
-    let mut parts: Vec<&str> = path.parts().collect();
-    let name = parts.pop().ok_or_else(|| ToolError::internal("the root is no file"))?;
-    match open::exactly(root, &RepoPath::of_parts(parts.into_iter()))? {
-        Found::Folder(dir) => regular_in(&dir, name),
-        Found::File(_) => Err(ToolError::internal("a folder became a file")),
-    }
-}
-
-fn regular_in(dir: impl AsFd, name: &str) -> Result<File, ToolError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, name, flags, Mode::empty()).map(File::from).map_err(|error| unusable(error.into()))
-}
-
-pub(super) fn digest_of(file: &mut File) -> Result<[u8; 32], ToolError> {
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
-    loop {
-        let count = file.read(&mut buffer).map_err(unusable)?;
-        match buffer.get(..count) {
-            Some([]) | None => return Ok(hasher.finalize().into()),
-            Some(piece) => hasher.update(piece),
-        }
-    }
 }
 
 /// The copy cannot be used.

@@ -26,7 +26,14 @@ pub(super) fn set(
     };
     agree(tip)?;
     transaction.set_target(reference, id, Some(who), log).map_err(unwritable)?;
-    transaction.commit().map_err(unwritable)
+    transaction.commit().map_err(|error| {
+        let is_set = repo.refname_to_id(reference).is_ok_and(|tip| tip == id);
+        if is_set { unlogged(error) } else { unwritable(error) }
+    })
+}
+
+fn unlogged(error: git2::Error) -> ToolError {
+    ToolError::new(ToolErrorKind::Upstream, "the branch was set, but git could not end it; look at `git reflog`").because(error).maybe_done()
 }
 
 fn unwritable(error: git2::Error) -> ToolError {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::branch_lock;
 use super::commit_message::Message;
 use super::durable;
+use super::git_folder::GitFolder;
 use super::index_lock::IndexLock;
 use super::survey::{Listed, Survey};
 use crate::error::{ToolError, ToolErrorKind};
@@ -89,12 +90,7 @@ impl WriteTool for CommitFiles {
             for name in args.branch.iter().filter(|name| **name != branch).chain([&branch]) {
                 scopes = scopes.and(ScopeKind::Ref, name.as_str());
             }
-            let survey = Survey::take(&repo, &workspace, &paths, &cancel).and_then(|survey| match &args.branch {
-                Some(wanted) if *wanted != survey.branch => {
-                    Err(ToolError::invalid(format!("{} is checked out, not {}", quoted(&survey.branch), quoted(wanted))))
-                }
-                _ => Ok(survey),
-            });
+            let survey = Survey::take(&repo, &workspace, &paths, &cancel).and_then(|survey| on_branch(survey, &branch, args.branch.as_deref()));
             Ok((Target(Arc::new(Plan { workspace, paths, message, survey, cancel })), scopes))
         })
         .await
@@ -119,6 +115,16 @@ fn listed(args: &[PathArg]) -> Result<Vec<RepoPath>, ToolError> {
     match paths.contains(&RepoPath::root()) {
         false => Ok(paths.into_iter().collect()),
         true => Err(ToolError::invalid("the root is a folder; list the files in it")),
+    }
+}
+
+/// The survey, where it is of the branch that policy judges, which is the one that is wanted.
+// INVARIANT: a commit goes to the branch that was judged (test: a_survey_of_another_branch_than_was_judged_is_none).
+fn on_branch(survey: Survey, judged: &str, wanted: Option<&str>) -> Result<Survey, ToolError> {
+    match wanted {
+        _ if survey.branch != judged => Err(moved()),
+        Some(wanted) if wanted != judged => Err(ToolError::invalid(format!("{} is checked out, not {}", quoted(judged), quoted(wanted)))),
+        _ => Ok(survey),
     }
 }
 
@@ -185,7 +191,8 @@ fn commit(plan: &Plan, author: &Author, filter: &OutputFilter, receipt: &Receipt
     let judged = plan.survey.as_ref().map_err(Clone::clone)?;
     live(&plan.cancel)?;
     let repo = repository::open(&plan.workspace)?;
-    let lock = IndexLock::take(&repo)?;
+    let git = GitFolder::open(&repo, Some(&judged.branch))?;
+    let mut lock = IndexLock::take(&git)?;
     let now = Survey::take(&repo, &plan.workspace, &plan.paths, &plan.cancel);
     live(&plan.cancel)?;
     let now = now.ok().filter(|now| now == judged).ok_or_else(moved)?;
@@ -206,12 +213,12 @@ fn commit(plan: &Plan, author: &Author, filter: &OutputFilter, receipt: &Receipt
     lock.stage(&set, &removed)?;
     let mut new = durable::trees_on_the_way(&tree, files.iter().map(|file| &file.path));
     new.extend(files.iter().filter_map(|file| file.new.as_ref()).map(|new| new.id).chain([id]));
-    durable::objects(&repo, &new)?;
+    durable::objects(&git, &new)?;
     live(&plan.cancel)?;
     advance(&repo, &now, id, &who, plan)?;
-    lock.publish().and_then(|()| durable::reference(&repo, &format!("refs/heads/{}", now.branch))).map_err(|error| {
+    lock.publish().and_then(|()| durable::reference(&git, &format!("refs/heads/{}", now.branch))).map_err(|error| {
         let client = format!("the commit `{id}` was made, but git's index may not know it, or the disk; look at `git status`");
-        ToolError::new(ToolErrorKind::Upstream, client).because(error.detail.unwrap_or(error.client))
+        ToolError::new(ToolErrorKind::Upstream, client).because(error.detail.unwrap_or(error.client)).maybe_done()
     })?;
     Ok(Output { commit: id.to_string(), branch: now.branch.clone(), files_changed: files.len(), insertions, deletions })
 }
@@ -271,4 +278,27 @@ fn moved() -> ToolError {
 
 fn unwritable(error: git2::Error) -> ToolError {
     ToolError::new(ToolErrorKind::Upstream, "the commit could not be written; is there room, and may opsgate's user write to `.git`?").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HEAD is read for the scopes and again for the survey: a checkout may come between.
+    #[test]
+    fn a_survey_of_another_branch_than_was_judged_is_none() {
+        let survey = |branch: &str| Survey { branch: branch.to_owned(), head: None, files: Vec::new() };
+        for (surveyed, judged, wanted, failure) in [
+            ("main", "agent/x", None, Some(ToolErrorKind::Moved)),
+            ("main", "agent/x", Some("agent/x"), Some(ToolErrorKind::Moved)),
+            ("main", "agent/x", Some("main"), Some(ToolErrorKind::Moved)),
+            ("main", "HEAD", None, Some(ToolErrorKind::Moved)),
+            ("main", "main", Some("agent/x"), Some(ToolErrorKind::InvalidArguments)),
+            ("main", "main", Some("main"), None),
+            ("main", "main", None, None),
+        ] {
+            let outcome = on_branch(survey(surveyed), judged, wanted).err().map(|error| error.kind);
+            assert_eq!(outcome, failure, "{surveyed} {judged} {wanted:?}");
+        }
+    }
 }

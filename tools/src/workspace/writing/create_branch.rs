@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::branch_lock;
 use super::durable;
+use super::git_folder::GitFolder;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, ScopeKind, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
@@ -84,8 +85,8 @@ impl WriteTool for CreateBranch {
             let name = BranchName::parse(&args.name)?;
             let repo = repository::open(&workspace)?;
             let from = repository::rev_or_head(&repo, args.from.as_ref())?;
-            let scopes = repository::ref_scope(workspace.scope().and(ScopeKind::Ref, name.0.as_str()), &from);
-            let base = repository::commit(&repo, &from).map(|commit| commit.id());
+            let scopes = repository::ref_scope(workspace.scope().and(ScopeKind::Ref, name.0.as_str()), &repo, &from);
+            let base = GitFolder::open(&repo, Some(&name.0)).and_then(|_| repository::commit(&repo, &from)).map(|commit| commit.id());
             Ok((Target(Arc::new(Plan { workspace, name, from, base, cancel })), scopes))
         })
         .await
@@ -133,12 +134,16 @@ fn free(repo: &Repository, plan: &Plan) -> Result<Oid, ToolError> {
 // INVARIANT: a branch that is there is never moved (test: a_branch_that_is_there_stays).
 fn create(plan: &Plan, author: &Author) -> Result<Output, ToolError> {
     let repo = repository::open(&plan.workspace)?;
+    let git = GitFolder::open(&repo, Some(&plan.name.0))?;
     let base = free(&repo, plan)?;
     let who = Signature::now(&author.name, &author.email).map_err(ToolError::internal)?;
     let (reference, log) = (plan.name.reference(), format!("branch: Created from {}", plan.from.as_str()));
     live(&plan.cancel)?;
     branch_lock::set(&repo, &reference, base, (&who, &log), |_| free(&repo, plan).map(drop))?;
-    durable::reference(&repo, &reference)?;
+    durable::reference(&git, &reference).map_err(|error| {
+        let client = format!("the branch {} was made, but may not be on the disk", quoted(&plan.name.0));
+        ToolError::new(ToolErrorKind::Upstream, client).because(error.detail.unwrap_or(error.client)).maybe_done()
+    })?;
     Ok(Output { branch: plan.name.0.clone(), base_commit: base.to_string() })
 }
 

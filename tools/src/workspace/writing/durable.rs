@@ -1,31 +1,32 @@
 //! What libgit2 wrote, settled: brought to the disk, since a record would else outlive its commit, and given to its owner.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use cap_std::fs::Dir;
 use git2::{Oid, Repository, Tree};
 
+use super::git_folder::{self, GitFolder};
 use crate::error::{ToolError, ToolErrorKind};
-use crate::workspace::owner::{self, Owner};
+use crate::workspace::owner;
 use crate::workspace::path::RepoPath;
 use crate::workspace::repository::failed;
 
 /// Settles these objects where they lie alone; those in a pack were there before.
-pub(super) fn objects(repo: &Repository, ids: &[Oid]) -> Result<(), ToolError> {
-    let (store, owner) = (repo.commondir().join("objects"), Owner::at(repo.commondir()));
+pub(super) fn objects(git: &GitFolder, ids: &[Oid]) -> Result<(), ToolError> {
+    let store = Path::new("objects");
     let mut folders = BTreeSet::new();
     for id in ids {
         let name = id.to_string();
         let Some((folder, file)) = name.split_at_checked(2) else { continue };
         let folder = store.join(folder);
-        if settle(&folder.join(file), owner).map_err(unsynced)? {
+        if settle(git, git.common(), &folder.join(file)).map_err(unsynced)? {
             folders.insert(folder);
         }
     }
-    folders.insert(store);
-    folders.iter().try_for_each(|folder| settle(folder, owner).map(drop)).map_err(unsynced)
+    folders.insert(store.to_owned());
+    folders.iter().try_for_each(|folder| settle(git, git.common(), folder).map(drop)).map_err(unsynced)
 }
 
 /// The trees that a tree has on the way to these paths, itself included.
@@ -37,34 +38,32 @@ pub(super) fn trees_on_the_way<'p>(tree: &Tree<'_>, paths: impl Iterator<Item = 
 }
 
 /// Settles a branch and the logs of it, where they have files of their own.
-pub(super) fn reference(repo: &Repository, name: &str) -> Result<(), ToolError> {
-    let owner = Owner::at(repo.commondir());
-    let (file, log) = (repo.commondir().join(name), repo.commondir().join("logs").join(name));
-    let inside = |path: &&Path| path.starts_with(repo.commondir()) && *path != repo.commondir();
-    let up = |file: &Path| -> Vec<PathBuf> { file.ancestors().take_while(inside).map(Path::to_owned).collect() };
-    for path in up(&log).iter().chain(&up(&repo.path().join("logs/HEAD"))) {
-        let _ = settle(path, owner); // a log tells of the branch; it is not the branch
+pub(super) fn reference(git: &GitFolder, name: &str) -> Result<(), ToolError> {
+    for (folder, log) in [(git.common(), Path::new("logs").join(name)), (git.own(), Path::new("logs/HEAD").to_owned())] {
+        for path in up(&log) {
+            let _ = settle(git, folder, path); // a log tells of the branch; it is not the branch
+        }
     }
-    up(&file).iter().try_for_each(|path| settle(path, owner).map(drop)).map_err(unsynced)
+    up(Path::new(name)).try_for_each(|path| settle(git, git.common(), path).map(drop)).map_err(unsynced)
+}
+
+/// A path and the folders above it, up from it.
+fn up(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Keeps content in git's own store, where no reference names it: it is not pushed, and `git gc` ends it in time.
-pub(super) fn kept(repo: &Repository, content: &[u8]) -> Result<Oid, ToolError> {
+pub(super) fn kept(repo: &Repository, git: &GitFolder, content: &[u8]) -> Result<Oid, ToolError> {
     let id = repo.blob(content).map_err(failed)?;
-    objects(repo, &[id])?;
+    objects(git, &[id])?;
     Ok(id)
 }
 
-/// Gives a file or a folder to its owner and syncs it; whether it was there.
-fn settle(path: &Path, owner: Option<Owner>) -> io::Result<bool> {
-    match File::open(path) {
-        Ok(file) => {
-            owner::give(&file, owner);
-            file.sync_all().map(|()| true)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+/// Gives what libgit2 made to its owner and syncs it; whether a file or a folder was there.
+fn settle(git: &GitFolder, folder: &Dir, path: &Path) -> io::Result<bool> {
+    let Some(file) = git_folder::walk(folder, path)? else { return Ok(false) };
+    owner::give_made(&file, git.owner(), git.began());
+    file.sync_all().map(|()| true)
 }
 
 fn unsynced(error: io::Error) -> ToolError {

@@ -7,9 +7,8 @@ mod commit_files;
 mod commit_message;
 mod create_branch;
 mod durable;
+mod git_folder;
 mod index_lock;
-mod replace;
-mod spot;
 mod survey;
 mod write_file;
 

@@ -7,13 +7,14 @@ use git2::{Index, IndexEntry, IndexTime, ObjectType, Oid, ReferenceType, Reposit
 use tokio_util::sync::CancellationToken;
 
 use super::attributes;
+use super::git_folder::GitFolder;
 use super::index_lock::unsupported;
-use super::spot::{self, Spot, There, moved};
 use crate::error::{ToolError, ToolErrorKind};
 use crate::workspace::open::OpenFile;
 use crate::workspace::path::{RepoPath, is_git_elsewhere, quoted};
 use crate::workspace::repository::{self, failed, live};
 use crate::workspace::root::Workspace;
+use crate::workspace::spot::{self, Spot, There, moved};
 
 /// A larger file is not committed, in bytes.
 const LARGEST: usize = crate::workspace::patch::LARGEST;
@@ -137,6 +138,7 @@ fn head(repo: &Repository) -> Result<(String, Option<Oid>), ToolError> {
     }
     let branch =
         repository::head_branch(repo).ok_or_else(|| ToolError::invalid("no branch is checked out (HEAD is detached); check one out first"))?;
+    GitFolder::open(repo, Some(&branch))?;
     let reference = match repo.find_reference(&format!("refs/heads/{branch}")) {
         Ok(reference) => reference,
         Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok((branch, None)),

@@ -9,19 +9,20 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::durable;
-use super::replace::{self, Old};
-use super::spot::{self, Spot, There, moved};
+use super::git_folder::GitFolder;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
-use crate::workspace::content::hex_digest;
+use crate::workspace::content::{digest, hex};
 use crate::workspace::open::{Found, Located};
 use crate::workspace::page::Budget;
 use crate::workspace::patch;
 use crate::workspace::path::{PathArg, RepoPath, quoted};
 use crate::workspace::redacted;
+use crate::workspace::replace::{self, New, Old, OldFile};
 use crate::workspace::repository::{self, blocking, live};
 use crate::workspace::root::Workspace;
+use crate::workspace::spot::{self, Spot, There, moved};
 
 /// More is not written in one call, in bytes.
 const MOST_WRITTEN: usize = 1 << 20;
@@ -48,6 +49,8 @@ struct Plan {
     /// What was asked for, with links followed.
     path: RepoPath,
     content: String,
+    /// The digest of what the caller wants to replace.
+    expected: Option<String>,
     /// A failure is told after policy judged the path.
     judged: Result<Judged, ToolError>,
     cancel: CancellationToken,
@@ -57,7 +60,9 @@ struct Plan {
 #[derive(Debug)]
 struct Judged {
     spot: Spot,
-    old: Option<Old>,
+    old: Old,
+    /// Nothing, where no file is.
+    content: Vec<u8>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -87,8 +92,9 @@ impl WriteTool for WriteFile {
             fits(&args)?;
             let located = workspace.locate(asked);
             let scopes = located.scoped_as_file(workspace.scope());
-            let judged = judge(&workspace, &located).and_then(|judged| expected(judged, &located.real, args.expected_sha256.as_deref()));
-            Ok((Target(Arc::new(Plan { workspace, path: located.real, content: args.content, judged, cancel })), scopes))
+            let judged = judge(&workspace, &located);
+            let (path, content, expected) = (located.real, args.content, args.expected_sha256);
+            Ok((Target(Arc::new(Plan { workspace, path, content, expected, judged, cancel })), scopes))
         })
         .await
     }
@@ -129,15 +135,17 @@ fn judge(workspace: &Workspace, located: &Located) -> Result<Judged, ToolError> 
     }
     let spot = Spot::of(workspace.dir(), &located.real)?;
     match (spot.there()?, &located.found) {
-        (There::Nothing, Err(_)) => Ok(Judged { spot, old: None }),
+        (There::Nothing, Err(_)) => Ok(Judged { spot, old: Old::Nothing, content: Vec::new() }),
         (There::Link(_), Err(error)) => Err(error.clone()), // a loop of links
-        (There::File(file), Ok(_)) => match Old::read(&file, MOST_REPLACED)? {
-            Some(old) => Ok(Judged { spot, old: Some(old) }),
-            None => Err(ToolError::new(
-                ToolErrorKind::TooLarge,
-                format!("{} has more than {MOST_REPLACED} bytes; no copy of that is kept, so it is not replaced", quoted(located.asked.as_str())),
-            )),
-        },
+        (There::File(file), Ok(_)) => {
+            let content = file.read_at(0, MOST_REPLACED + 1)?;
+            if content.len() > MOST_REPLACED {
+                let client = format!("has more than {MOST_REPLACED} bytes; no copy of that is kept, so it is not replaced");
+                return Err(ToolError::new(ToolErrorKind::TooLarge, format!("{} {client}", quoted(located.asked.as_str()))));
+            }
+            GitFolder::open(&repository::open(workspace)?, None)?; // where a copy is kept
+            Ok(Judged { spot, old: Old::File(OldFile::of(&file, digest(&content))?), content })
+        }
         _ => Err(moved(&located.asked)),
     }
 }
@@ -157,13 +165,20 @@ fn leads_to_a_folder(workspace: &Workspace, located: &Located) -> Result<(), Too
     }
 }
 
-fn expected(judged: Judged, path: &RepoPath, sha256: Option<&str>) -> Result<Judged, ToolError> {
-    match (sha256, &judged.old) {
-        (None, _) => Ok(judged),
-        (Some(expected), Some(old)) if old.sha256 == expected => Ok(judged),
-        (Some(_), old) => {
+/// Whether the file is the one that the caller knows. Of one that is shown with marks alone the caller knows no digest: an answer
+/// would be one about what the marks hide.
+// INVARIANT: no digest of what is hidden is told or compared (test: no_digest_of_a_hidden_secret_is_told).
+fn expected(judged: &Judged, plan: &Plan, filter: &OutputFilter) -> Result<(), ToolError> {
+    let Some(expected) = &plan.expected else { return Ok(()) };
+    let path = quoted(plan.path.as_str());
+    if redacted::is_hidden(&judged.content, filter) {
+        return Err(ToolError::invalid(format!("{path} holds secrets that are not shown, so it has no `expected_sha256`; leave that out")));
+    }
+    match judged.old.digest() {
+        Some(old) if hex(&old) == *expected => Ok(()),
+        old => {
             let is = if old.is_some() { "has another content than" } else { "is not there, so it is not" };
-            Err(ToolError::new(ToolErrorKind::Moved, format!("{} {is} what `expected_sha256` says; read it again", quoted(path.as_str()))))
+            Err(ToolError::new(ToolErrorKind::Moved, format!("{path} {is} what `expected_sha256` says; read it again")))
         }
     }
 }
@@ -177,15 +192,15 @@ fn sound<'p>(plan: &'p Plan, filter: &OutputFilter) -> Result<&'p Judged, ToolEr
         let client = format!("the content for {path} holds a secret, or the mark of one that was redacted; write neither");
         return Err(ToolError::new(ToolErrorKind::HoldsSecret, client));
     }
+    expected(judged, plan, filter)?;
     Ok(judged)
 }
 
 fn preview(plan: &Plan, filter: &OutputFilter) -> Result<Preview, ToolError> {
     let judged = sound(plan, filter)?;
-    let old = judged.old.as_ref().map_or(&[][..], |old| &old.content);
-    let (additions, deletions, diff) = patch::compared(old, plan.content.as_bytes(), filter, &plan.cancel)?;
+    let (additions, deletions, diff) = patch::compared(&judged.content, plan.content.as_bytes(), filter, &plan.cancel)?;
     let shown = diff.get(..Budget::new(filter.output_bytes()).cut(diff.as_bytes())).unwrap_or_default();
-    let (path, created) = (plan.path.as_str(), judged.old.is_none());
+    let (path, created) = (plan.path.as_str(), matches!(judged.old, Old::Nothing));
     let mut change = json!({ "path": path, "created": created, "additions": additions, "deletions": deletions, "diff": shown });
     if let Some(change) = change.as_object_mut().filter(|_| shown.len() < diff.len()) {
         change.insert("cut".to_owned(), true.into());
@@ -198,19 +213,21 @@ fn write(plan: &Plan, filter: &OutputFilter) -> Result<Output, ToolError> {
     let judged = sound(plan, filter)?;
     let repo = repository::open(&plan.workspace)?; // where the root was moved away, nothing is written in it
     let spot = Spot::of(plan.workspace.dir(), &plan.path).map_err(|_| moved(&plan.path))?;
-    if !spot.is(&judged.spot)? || !replace::is_unchanged(&spot, judged.old.as_ref())? {
+    if !spot.is(&judged.spot)? || !judged.old.is_at(&spot)? {
         return Err(moved(&plan.path));
     }
-    let old = judged.old.as_ref();
-    let backup = old.map(|old| durable::kept(&repo, &old.content)).transpose()?;
-    let (additions, deletions) = patch::counted(old.map_or(&[][..], |old| &old.content), plan.content.as_bytes())?;
-    replace::put(&spot, &plan.path, plan.content.as_bytes(), old, &plan.cancel)?;
+    let created = matches!(judged.old, Old::Nothing);
+    let backup = if created { None } else { Some(durable::kept(&repo, &GitFolder::open(&repo, None)?, &judged.content)?) };
+    let (additions, deletions) = patch::counted(&judged.content, plan.content.as_bytes())?;
+    let new = New::File { content: &mut plan.content.as_bytes(), executable: false };
+    replace::put(&spot, &plan.path, new, &judged.old, &plan.cancel)?;
     Ok(Output {
         path: plan.path.as_str().to_owned(),
-        sha256: hex_digest(plan.content.as_bytes()),
+        sha256: hex(&digest(plan.content.as_bytes())),
         size: plan.content.len(),
-        created: old.is_none(),
-        backup: backup.map(|id| id.to_string()),
+        created,
+        // The id is a digest of all of it.
+        backup: backup.filter(|_| !redacted::is_hidden(&judged.content, filter)).map(|id| id.to_string()),
         additions,
         deletions,
     })
