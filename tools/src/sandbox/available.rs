@@ -44,11 +44,32 @@ pub enum Missing {
 /// What is missing.
 pub fn available() -> Result<Support, Missing> {
     static ANSWER: OnceLock<Result<Support, Missing>> = OnceLock::new();
-    ANSWER.get_or_init(ask).clone()
+    ANSWER.get_or_init(|| judged(&Machine::of_here())).clone()
 }
 
-fn ask() -> Result<Support, Missing> {
-    TargetArch::try_from(std::env::consts::ARCH).map_err(|_| Missing::Architecture(std::env::consts::ARCH))?;
+/// What is asked of a machine.
+#[derive(Debug, Clone)]
+struct Machine {
+    architecture: &'static str,
+    /// Why it has not all of Landlock that is asked for.
+    landlock: Result<(), String>,
+    /// What it says of this process.
+    status: String,
+}
+
+impl Machine {
+    fn of_here() -> Self {
+        Self { architecture: std::env::consts::ARCH, landlock: landlock(), status: std::fs::read_to_string("/proc/self/status").unwrap_or_default() }
+    }
+}
+
+fn judged(machine: &Machine) -> Result<Support, Missing> {
+    TargetArch::try_from(machine.architecture).map_err(|_| Missing::Architecture(machine.architecture))?;
+    machine.landlock.clone().map_err(Missing::Landlock)?;
+    if machine.status.lines().any(|line| line.starts_with("Seccomp:")) { Ok(Support) } else { Err(Missing::Seccomp) }
+}
+
+fn landlock() -> Result<(), String> {
     // Made and thrown away: it restricts only what asks to be restricted by it.
     Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -56,14 +77,28 @@ fn ask() -> Result<Support, Missing> {
         .and_then(|rules| rules.handle_access(AccessNet::from_all(NEEDED)))
         .and_then(|rules| rules.scope(Scope::from_all(NEEDED)))
         .and_then(Ruleset::create)
-        .map_err(|error| Missing::Landlock(error.to_string()))?;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if status.lines().any(|line| line.starts_with("Seccomp:")) { Ok(Support) } else { Err(Missing::Seccomp) }
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_missing_piece_is_reported() {
+        let whole = Machine { architecture: "x86_64", landlock: Ok(()), status: "Name:\tx\nSeccomp:\t0\n".to_owned() };
+        assert_eq!(judged(&whole), Ok(Support));
+        let without = [
+            (Machine { architecture: "vax", ..whole.clone() }, Missing::Architecture("vax")),
+            (Machine { landlock: Err("too old".into()), ..whole.clone() }, Missing::Landlock("too old".into())),
+            (Machine { status: "Name:\tx\n".into(), ..whole.clone() }, Missing::Seccomp),
+            (Machine { status: String::new(), ..whole }, Missing::Seccomp),
+        ];
+        for (machine, missing) in without {
+            assert_eq!(judged(&machine), Err(missing), "{machine:?}");
+        }
+    }
 
     #[test]
     fn what_is_missing_is_told_in_words() {

@@ -120,7 +120,7 @@ mod tests {
             folder = rustix::fs::openat(&folder, "deep", OFlags::DIRECTORY, Mode::empty()).unwrap();
         }
         for closed in ["a/b/c", "a/b", "a"] {
-            std::fs::set_permissions(at(closed), std::fs::Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(at(closed), std::fs::Permissions::from_mode(0o0)).unwrap();
         }
         let path = home.path().to_owned();
         drop(home);

@@ -1,65 +1,66 @@
-//! A running command's output as progress, line by line, without secrets.
+//! What is said of a command while it runs: the lines of test runners, and how many lines there were.
+//!
+//! Any other line may be a part of something that is only seen to be a secret when more of it has come, and a command can
+//! pause at any line. The reply has it all, redacted as a whole.
 
+use std::time::{Duration, Instant};
+
+use super::report;
 use crate::progress::Progress;
 use crate::scope::OutputFilter;
 
-/// Lines that are said are kept so long as context for those that come.
-const CONTEXT: usize = 16 << 10;
-/// More that is not said yet is not said: the reply has it.
-const WINDOW: usize = 64 << 10;
-/// The last lines wait for what comes after them: a secret may go on there.
-const HELD_BACK: usize = 2;
-/// So many lines are said at a time.
+/// How often the lines are counted.
+const COUNT: Duration = Duration::from_secs(1);
+/// So many lines are said at a time: the last ones.
 const MOST_LINES: usize = 20;
 
 pub(super) struct Feed {
     filter: OutputFilter,
     progress: Progress,
-    /// Whole lines: those that were said, then those that were not.
-    window: String,
-    /// How many lines of the window were said.
-    said: usize,
+    lines: u64,
+    /// When the lines were last counted aloud, and how many there were.
+    counted: (Instant, u64),
+    every: Duration,
 }
 
 impl Feed {
     pub(super) fn new(filter: OutputFilter, progress: Progress) -> Self {
-        Self { filter, progress, window: String::new(), said: 0 }
+        Self { filter, progress, lines: 0, counted: (Instant::now(), 0), every: COUNT }
     }
 
-    /// Takes whole lines and says those that are seen in their context.
-    // INVARIANT: a line is said only out of a redacted text that goes on after it (test: a_secret_of_many_lines_is_never_said).
+    /// Takes whole lines and says those that a test runner prints.
+    // INVARIANT: of what a command prints nothing else is said before it has ended (test:
+    // a_secret_is_not_said_wherever_the_command_pauses).
     pub(super) fn take(&mut self, fresh: &str) {
         if !self.progress.is_wanted() {
             return;
         }
-        self.window.push_str(fresh);
-        self.forget();
-        let redacted = self.filter.redacted(self.window.clone());
-        let lines: Vec<_> = redacted.lines().collect();
-        let until = lines.len().saturating_sub(HELD_BACK);
-        let fresh = lines.get(self.said..until).unwrap_or_default();
-        for line in fresh.iter().skip(fresh.len().saturating_sub(MOST_LINES)).filter(|line| !line.trim().is_empty()) {
-            self.progress.say(line);
+        let mut said: Vec<&str> = fresh.lines().rev().filter_map(report::of_a_runner).take(MOST_LINES).collect();
+        said.reverse();
+        if !said.is_empty() {
+            for line in self.filter.redacted(said.join("\n")).lines() {
+                self.progress.say(line);
+            }
         }
-        self.said = self.said.max(until);
+        self.lines = self.lines.saturating_add(fresh.lines().count() as u64);
+        if self.lines != self.counted.1 && self.counted.0.elapsed() >= self.every {
+            self.progress.say(&format!("{} lines so far", in_thousands(self.lines)));
+            self.counted = (Instant::now(), self.lines);
+        }
     }
+}
 
-    /// Drops the oldest lines: said ones beyond the context, and where too much waits, those too.
-    fn forget(&mut self) {
-        let waiting: usize = self.window.split_inclusive('\n').skip(self.said).map(str::len).sum();
-        let keep = (CONTEXT + waiting).min(WINDOW);
-        let Some(from) = self.window.len().checked_sub(keep).filter(|from| *from > 0) else { return };
-        let from = self.window.ceil_char_boundary(from);
-        let Some(end) = self.window.get(from..).and_then(|rest| rest.find('\n')).map(|end| from + end + 1) else { return };
-        let dropped = self.window.get(..end).unwrap_or_default().matches('\n').count();
-        self.window.drain(..end);
-        if dropped > self.said {
-            // Nothing of what comes first now has its context: it is passed over as if it had been said.
-            self.said = self.window.split_inclusive('\n').scan(0, |size, line| (*size < CONTEXT).then(|| *size += line.len())).count();
-        } else {
-            self.said -= dropped;
+/// `1,204`
+fn in_thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
         }
+        text.push(digit);
     }
+    text
 }
 
 #[cfg(test)]
@@ -79,51 +80,55 @@ mod tests {
         }
     }
 
-    /// Redacts from `BEGIN` to `END`, or to the end of the text where that has not come.
-    struct Block;
-    impl Redaction for Block {
+    struct Word;
+    impl Redaction for Word {
         fn by_line(&self, whole: &str) -> Option<String> {
-            let mut inside = false;
-            let lines = whole.lines().map(|line| {
-                inside |= line == "BEGIN";
-                let shown = if inside { "[gone]" } else { line };
-                inside &= line != "END";
-                format!("{shown}\n")
-            });
-            Some(lines.collect())
+            Some(whole.replace("hush", "[gone]"))
         }
     }
 
-    fn said(chunks: &[String]) -> Vec<String> {
+    fn said(chunks: &[String], every: Duration) -> Vec<String> {
         let said = Arc::new(Mutex::new(Vec::new()));
         let sink = said.clone();
         let progress = Progress::to(move |line| sink.lock().unwrap().push(line.to_owned()));
-        let mut feed = Feed::new(OutputFilter::new(Arc::new(All), 1 << 20).with_redaction(Arc::new(Block)), progress);
+        let mut feed = Feed { every, ..Feed::new(OutputFilter::new(Arc::new(All), 1 << 20).with_redaction(Arc::new(Word)), progress) };
         chunks.iter().for_each(|chunk| feed.take(chunk));
         said.lock().unwrap().clone()
     }
 
     #[test]
-    fn lines_are_said_once_and_in_order() {
-        let chunks: Vec<_> = (0..5000).map(|n| format!("line {n}\n")).collect();
-        let expected: Vec<_> = (0..4998).map(|n| format!("line {n}")).collect();
-        assert_eq!(said(&chunks), expected);
+    fn runners_lines_are_said_once_in_order_and_redacted() {
+        let chunks: Vec<_> = (0..500).map(|n| format!("test t{n} ... ok\nwhat it printed\n")).collect();
+        let expected: Vec<_> = (0..500).map(|n| format!("test t{n} ... ok")).collect();
+        assert_eq!(said(&chunks, Duration::MAX), expected);
+        assert_eq!(said(&["ok 1 - hush\n".to_owned()], Duration::MAX), ["ok 1 - [gone]"]);
+        let flood: String = (0..100_000).map(|n| format!("ok {n} - x\n")).collect();
+        let said = said(&[flood], Duration::MAX);
+        assert_eq!((said.len(), said.last().unwrap().as_str()), (MOST_LINES, "ok 99999 - x"));
     }
 
     #[test]
-    fn a_secret_of_many_lines_is_never_said() {
-        let mut chunks = vec!["before\n".to_owned(), "BEGIN\n".to_owned()];
-        chunks.extend((0..200).map(|n| format!("body {n}\n")));
-        chunks.extend(["END\n".to_owned(), "after\n".to_owned(), "1\n".to_owned(), "2\n".to_owned()]);
-        let said = said(&chunks);
-        assert!(said.iter().all(|line| !line.contains("body")), "{said:?}");
-        assert!(said.contains(&"before".to_owned()) && said.contains(&"after".to_owned()));
+    fn a_secret_is_not_said_wherever_the_command_pauses() {
+        let whole = [
+            "apiVersion: v1\ndata:\n  password: a-value\n  other: a-value\nkind: Secret\n",
+            "{\n  \"data\": {\n    \"password\": \"a-value\"\n  },\n  \"kind\": \"Secret\"\n}\n",
+            "password = \"\"\"\na-value\n\"\"\"\n",
+        ];
+        for text in whole {
+            let chunks: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
+            let said = said(&chunks, Duration::ZERO);
+            assert_eq!(said.len(), chunks.len(), "each is counted: {said:?}");
+            assert!(said.iter().all(|line| line.ends_with(" lines so far")), "{said:?}");
+        }
     }
 
     #[test]
-    fn a_flood_is_passed_over() {
-        let flood: String = (0..100_000).map(|n| format!("line {n}\n")).collect();
-        let said = said(&[flood, "1\n2\n3\n".to_owned()]);
-        assert!(said.len() <= 2 * MOST_LINES && said.last().unwrap() == "1", "{said:?}");
+    fn lines_are_counted() {
+        let chunks = [1203, 1, 0].map(|count| "x\n".repeat(count));
+        assert_eq!(said(&chunks, Duration::ZERO), ["1,203 lines so far", "1,204 lines so far"]);
+        assert_eq!(said(&chunks, Duration::MAX), Vec::<String>::new());
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(in_thousands(number), text);
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Failure, Report, first_line};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Result {
+pub(super) enum Result {
     Passed,
     Failed,
     Skipped,
@@ -32,6 +32,12 @@ impl Tests {
     fn has_inner(&self, name: &str) -> bool {
         let inner = format!("{name}/");
         self.results.range(inner.clone()..).next().is_some_and(|(other, _)| other.starts_with(&inner))
+    }
+
+    /// Whether one failed whose name begins so.
+    fn any_failed_of(&self, package: &str) -> bool {
+        let own = self.results.range(package.to_owned()..).take_while(|(name, _)| name.starts_with(package));
+        own.into_iter().any(|(_, result)| *result == Result::Failed)
     }
 
     fn report(self, counts_all: bool) -> Report {
@@ -97,7 +103,7 @@ pub(super) fn plain(text: &str) -> Option<Report> {
 }
 
 /// `    --- FAIL: TestTable/large (0.00s)`
-fn ended(line: &str) -> Option<(Result, &str)> {
+pub(super) fn ended(line: &str) -> Option<(Result, &str)> {
     let rest = line.trim_start().strip_prefix("--- ")?;
     let (result, rest) = match rest.split_once(": ")? {
         ("PASS", rest) => (Result::Passed, rest),
@@ -143,7 +149,7 @@ pub(super) fn json(text: &str) -> Option<Report> {
                 let of_package = format!("{package} ");
                 if let Some(build) = event.failed_build {
                     tests.broken.push((package, built.remove(&build).unwrap_or_default()));
-                } else if !tests.results.iter().any(|(name, result)| *result == Result::Failed && name.starts_with(&of_package)) {
+                } else if !tests.any_failed_of(&of_package) {
                     tests.broken.push((package, "failed outside of its tests".to_owned()));
                 }
             }

@@ -4,6 +4,7 @@ mod cargo;
 mod coverage;
 mod go;
 mod junit;
+mod line;
 mod nextest;
 mod node;
 mod pytest;
@@ -54,6 +55,11 @@ impl Report {
 
 /// Each with the form it reads; the first that finds its own form has it. Those come first whose output has another's in it.
 const FORMS: &[fn(&str) -> Option<Report>] = &[go::json, nextest::read, cargo::read, pytest::read, go::plain, tap::read, node::read];
+
+/// What may be said at once of a line of the output, where a test runner printed it.
+pub(super) fn of_a_runner(line: &str) -> Option<&str> {
+    line::of_a_runner(line)
+}
 
 /// What the output says.
 pub(super) fn printed(text: &str) -> Report {

@@ -1,6 +1,8 @@
 //! `cargo nextest run`: one summary; what failed is said where it failed, and again at the end.
 
-use super::{Failure, Report, cargo};
+use std::collections::HashMap;
+
+use super::{Failure, MOST_KEPT, Report, cargo};
 
 pub(super) fn read(text: &str) -> Option<Report> {
     let summary = text.lines().rev().find(|line| line.trim_start().starts_with("Summary [") && line.contains(" run: "))?;
@@ -20,15 +22,18 @@ pub(super) fn read(text: &str) -> Option<Report> {
 
 fn failures(text: &str) -> Vec<Failure> {
     let mut failures: Vec<Failure> = Vec::new();
+    let mut by_name: HashMap<&str, usize> = HashMap::new();
     let mut at: Option<usize> = None;
     for line in text.lines() {
         if let Some((what, name)) = status(line) {
-            at = ["FAIL", "TIMEOUT", "SIGABRT", "SIGSEGV", "SIGKILL"].contains(&what).then(|| {
-                failures.iter().position(|failure| failure.name == name).unwrap_or_else(|| {
-                    failures.push(Failure { name: name.to_owned(), ..Failure::default() });
-                    failures.len() - 1
-                })
-            });
+            at = by_name.get(name).copied();
+            if !["FAIL", "TIMEOUT", "SIGABRT", "SIGSEGV", "SIGKILL"].contains(&what) {
+                at = None;
+            } else if at.is_none() && failures.len() < MOST_KEPT {
+                at = Some(failures.len());
+                by_name.insert(name, failures.len());
+                failures.push(Failure { name: name.to_owned(), ..Failure::default() });
+            }
         } else if line.starts_with('─') || line.starts_with("error:") {
             at = None;
         } else if let Some(failure) = at.and_then(|at| failures.get_mut(at)) {
@@ -45,11 +50,29 @@ fn failures(text: &str) -> Vec<Failure> {
 }
 
 /// `        FAIL [   0.013s] (4/5) sums tests::fails`
-fn status(line: &str) -> Option<(&str, &str)> {
+pub(super) fn status(line: &str) -> Option<(&str, &str)> {
     let (what, rest) = line.trim_start().split_once(" [")?;
     let (time, name) = rest.split_once("] ")?;
     let is_status = !what.is_empty() && what.chars().all(|char| char.is_ascii_uppercase()) && time.trim_start_matches(['>', ' ']).ends_with('s');
     let name = name.trim_start();
     let name = name.strip_prefix('(').and_then(|rest| Some(rest.split_once(") ")?.1)).unwrap_or(name);
     is_status.then_some((what, name.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_failures_the_first_are_kept_and_what_is_said_twice_is_one() {
+        let line = |n: usize| format!("        FAIL [   0.013s] sums t{n}\n    said by {n}\n");
+        let text: String = (0..10 * MOST_KEPT).chain(0..1).map(line).collect();
+        let found = failures(&text);
+        assert_eq!(found.len(), MOST_KEPT);
+        for (n, failure) in found.iter().enumerate() {
+            let said = format!("said by {n}");
+            let details = if n == 0 { format!("{said}\n{said}") } else { said };
+            assert_eq!((&failure.name, &failure.details), (&format!("sums t{n}"), &details));
+        }
+    }
 }

@@ -63,7 +63,7 @@ fn is_plan(line: &str) -> bool {
 }
 
 /// `not ok 2 - closes`: whether it is ok, and what follows the number.
-fn point(line: &str) -> Option<(bool, &str)> {
+pub(super) fn point(line: &str) -> Option<(bool, &str)> {
     let (ok, rest) = match line.strip_prefix("not ok") {
         Some(rest) => (false, rest),
         None => (true, line.strip_prefix("ok")?),
