@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::branch_lock;
 use super::commit_message::Message;
+use super::confined::confined;
 use super::durable;
 use super::git_folder::GitFolder;
 use super::index_lock::IndexLock;
@@ -103,7 +104,7 @@ impl WriteTool for CommitFiles {
 
     async fn write(&self, target: Target, filter: &OutputFilter, receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         let (author, filter) = (self.0.clone(), filter.clone());
-        blocking(move || commit(&target.0, &author, &filter, &receipt)).await
+        confined(target.0.workspace.clone(), move |private| commit(&target.0, private, &author, &filter, &receipt)).await
     }
 }
 
@@ -187,12 +188,12 @@ fn preview(plan: &Plan, filter: &OutputFilter) -> Result<Preview, ToolError> {
 /// The order is git's own: the index is locked and its next state written beside it, the objects are written, the branch
 /// moves, the index follows. After a crash in between, the branch has the commit or has it not, the work tree is as it
 /// was, and `index.lock` tells of it as it does after a crash of git.
-fn commit(plan: &Plan, author: &Author, filter: &OutputFilter, receipt: &Receipt<Durable>) -> Result<Output, ToolError> {
+fn commit(plan: &Plan, private: &Path, author: &Author, filter: &OutputFilter, receipt: &Receipt<Durable>) -> Result<Output, ToolError> {
     let judged = plan.survey.as_ref().map_err(Clone::clone)?;
     live(&plan.cancel)?;
     let repo = repository::open(&plan.workspace)?;
     let git = GitFolder::open(&repo, Some(&judged.branch))?;
-    let mut lock = IndexLock::take(&git)?;
+    let mut lock = IndexLock::take(&git, private)?;
     let now = Survey::take(&repo, &plan.workspace, &plan.paths, &plan.cancel);
     live(&plan.cancel)?;
     let now = now.ok().filter(|now| now == judged).ok_or_else(moved)?;

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::branch_lock;
+use super::confined::confined;
 use super::durable;
 use super::git_folder::GitFolder;
 use crate::error::{ToolError, ToolErrorKind};
@@ -104,7 +105,7 @@ impl WriteTool for CreateBranch {
 
     async fn write(&self, target: Target, _filter: &OutputFilter, _receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         let author = self.0.clone();
-        blocking(move || create(&target.0, &author)).await
+        confined(target.0.workspace.clone(), move |_| create(&target.0, &author)).await
     }
 }
 

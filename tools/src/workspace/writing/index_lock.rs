@@ -43,9 +43,10 @@ pub(super) struct IndexLock {
 }
 
 impl IndexLock {
+    /// Locks the index; its next state is made in the folder `private`.
     // INVARIANT: what becomes the index, and the repository's owner's, is the file made here (test:
     // a_lock_that_became_another_file_is_not_published).
-    pub(super) fn take(git: &GitFolder) -> Result<Self, ToolError> {
+    pub(super) fn take(git: &GitFolder, private: &Path) -> Result<Self, ToolError> {
         let old = git_folder::walk(git.own(), INDEX.as_ref()).map_err(unwritable)?;
         let old = old.map(|old| old.metadata().map(|meta| (old, meta))).transpose().map_err(unwritable)?;
         if old.as_ref().is_some_and(|(_, meta)| !meta.is_file() || meta.nlink() != 1) {
@@ -59,7 +60,7 @@ impl IndexLock {
             git: git.own().try_clone().map_err(ToolError::internal)?,
             owner: git.owner(),
             lock: File::from(lock),
-            private: tempfile::Builder::new().prefix("opsgate-index-").tempdir().map_err(unwritable)?,
+            private: tempfile::Builder::new().prefix("index-").tempdir_in(private).map_err(unwritable)?,
             written: None,
             held: true,
         };
@@ -156,12 +157,12 @@ mod tests {
         let top = tempfile::TempDir::new().unwrap();
         let repo = Repository::init(top.path()).unwrap();
         let git = GitFolder::open(&repo, None).unwrap();
-        let mut lock = IndexLock::take(&git).unwrap();
+        let mut lock = IndexLock::take(&git, &std::env::temp_dir()).unwrap();
         lock.stage(&[], &[]).unwrap();
-        assert!(IndexLock::take(&git).is_err_and(|error| error.kind == ToolErrorKind::Moved));
+        assert!(IndexLock::take(&git, &std::env::temp_dir()).is_err_and(|error| error.kind == ToolErrorKind::Moved));
         lock.publish().unwrap();
         assert_eq!(repo.index().unwrap().len(), 0);
-        drop(IndexLock::take(&git).unwrap());
+        drop(IndexLock::take(&git, &std::env::temp_dir()).unwrap());
         assert!(!repo.path().join(LOCK).exists());
     }
 
@@ -173,7 +174,7 @@ mod tests {
         let (theirs, lock_path) = (top.path().join("theirs"), repo.path().join(LOCK));
         std::fs::write(&theirs, "theirs").unwrap();
         let before = theirs.metadata().unwrap();
-        let mut lock = IndexLock::take(&git).unwrap();
+        let mut lock = IndexLock::take(&git, &std::env::temp_dir()).unwrap();
         std::fs::remove_file(&lock_path).unwrap();
         std::os::unix::fs::symlink(&theirs, &lock_path).unwrap();
         lock.stage(&[], &[]).unwrap();

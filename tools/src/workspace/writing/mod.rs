@@ -5,6 +5,7 @@ mod attributes;
 mod branch_lock;
 mod commit_files;
 mod commit_message;
+mod confined;
 mod create_branch;
 mod durable;
 mod git_folder;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::confined::confined;
 use super::durable;
 use super::git_folder::GitFolder;
 use crate::error::{ToolError, ToolErrorKind};
@@ -106,7 +107,7 @@ impl WriteTool for WriteFile {
 
     async fn write(&self, target: Target, filter: &OutputFilter, _receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         let filter = filter.clone();
-        blocking(move || write(&target.0, &filter)).await
+        confined(target.0.workspace.clone(), move |_| write(&target.0, &filter)).await
     }
 }
 
