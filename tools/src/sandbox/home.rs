@@ -1,8 +1,10 @@
 //! The private folder of a run, which goes with it, whatever the command left there.
 
 use std::ffi::{CStr, CString};
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags};
@@ -10,15 +12,15 @@ use rustix::io::Errno;
 
 /// A folder that is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Home(PathBuf);
+pub(crate) struct Home(PathBuf);
 
 impl Home {
     /// A new one that only this user may go into.
-    pub(super) fn make() -> io::Result<Self> {
-        Ok(Self(tempfile::Builder::new().prefix("opsgate-run-").tempdir()?.keep()))
+    pub(crate) fn make(prefix: &str) -> io::Result<Self> {
+        Ok(Self(tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir()?.keep()))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -102,10 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_else_goes_in() {
+        let home = Home::make("opsgate-test-").unwrap();
+        assert_eq!(home.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
     fn closed_and_deep_folders_go_and_what_links_lead_to_stays() {
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("kept"), "x").unwrap();
-        let home = Home::make().unwrap();
+        let home = Home::make("opsgate-run-").unwrap();
         let at = |name: &str| home.path().join(name);
         std::fs::create_dir_all(at("a/b/c")).unwrap();
         std::fs::create_dir(at(".moved-1")).unwrap();

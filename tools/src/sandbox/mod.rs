@@ -24,5 +24,6 @@ mod system;
 pub use available::{Missing, Support, available};
 pub use capture::{Output, tail_lines};
 pub use enter::enter;
+pub(crate) use home::Home as PrivateFolder;
 pub use job::{Access, Grant, Job, Limits};
 pub use run::{Ended, How, Sandbox};

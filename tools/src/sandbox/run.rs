@@ -81,7 +81,7 @@ impl Sandbox {
     /// Where the command did not start. However it ended once it had started is no error.
     pub async fn run(&self, job: Job, cancel: &CancellationToken, on_output: impl FnMut(&str) + Send) -> Result<Ended, ToolError> {
         // Removed by the supervisor, which is there for it even where the gateway is not; and by this guard.
-        let home = Home::make().map_err(not_made)?;
+        let home = Home::make("opsgate-run-").map_err(not_made)?;
         let started = Instant::now();
         let patience = job.limits.time + BEYOND;
         let (folder, order) = Order::of(job, home.path().to_owned());

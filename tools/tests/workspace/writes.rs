@@ -381,3 +381,15 @@ async fn a_write_that_fails_leaves_what_was_there() {
     }
     assert_eq!(read(&fixture, "full/x"), "old\n");
 }
+
+#[tokio::test]
+async fn no_folder_is_made_a_repository() {
+    let fixture = Fixture::new();
+    fixture.write("x", "1\n").commit("first");
+    for path in ["deep/evil/HEAD", "deep/evil/config", "deep/evil/objects/x"] {
+        fixture.ok("workspace_write_file", json!({"path": path, "content": "x\n"})).await;
+    }
+    let error = fixture.err("workspace_write_file", json!({"path": "deep/evil/refs/heads/x", "content": "x\n"})).await;
+    assert!(error.client.contains("a git repository of its own"), "{error:?}");
+    fixture.ok("workspace_write_file", json!({"path": "deep/refs/x", "content": "x\n"})).await;
+}

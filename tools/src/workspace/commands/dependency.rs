@@ -95,7 +95,8 @@ fn is_name(name: &str) -> bool {
 fn fits(name: &str, ecosystem: Ecosystem) -> bool {
     let slashes = name.matches('/').count();
     match ecosystem {
-        Ecosystem::Npm => {
+        // What an unknown one makes of a slash nobody knows.
+        Ecosystem::Npm | Ecosystem::Other => {
             if name.starts_with('@') {
                 slashes == 1 && name.len() > 3
             } else {
@@ -104,7 +105,6 @@ fn fits(name: &str, ecosystem: Ecosystem) -> bool {
         }
         Ecosystem::Cargo | Ecosystem::Python => slashes == 0 && !name.starts_with('@'),
         Ecosystem::Go => !name.starts_with('@') && name.split('/').next().is_some_and(|host| host.contains('.')),
-        Ecosystem::Other => !name.starts_with('@') || slashes == 1,
     }
 }
 
@@ -135,6 +135,15 @@ mod tests {
         for (argv, name, version, argument) in table {
             let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
             assert_eq!(Dependency::parse(name, version, Ecosystem::of(&argv)).unwrap().argument(), argument);
+        }
+    }
+
+    #[test]
+    fn a_slash_is_for_those_who_know_what_it_means() {
+        for (argv, name, taken) in
+            [("npm", "user/repo", false), ("tool", "user/repo", false), ("tool", "@scope/name", true), ("go", "example.com/a/b", true)]
+        {
+            assert_eq!(Dependency::parse(name, None, Ecosystem::of(&[argv.to_owned()])).is_ok(), taken, "{argv} {name}");
         }
     }
 

@@ -8,11 +8,11 @@ use std::fs::File;
 
 use cap_std::fs::{Dir, OpenOptions};
 use rustix::fs::Mode;
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::state::{Budget, State, state, states, unusable};
 use crate::error::{ToolError, ToolErrorKind};
+use crate::sandbox::PrivateFolder;
 use crate::sandbox::{Access, Grant};
 use crate::scope::OutputFilter;
 use crate::workspace::open::{self, Found, OpenFile};
@@ -33,7 +33,7 @@ pub(super) struct Changed {
 
 /// The copy. Removed when dropped.
 pub(super) struct Scratch {
-    _folder: TempDir,
+    _folder: PrivateFolder,
     root: Dir,
     declared: Vec<RepoPath>,
     before: BTreeMap<RepoPath, State>,
@@ -43,7 +43,7 @@ impl Scratch {
     /// Copies what policy shows and git does not ignore, and of what is declared all that policy shows.
     // INVARIANT: nothing hidden and nothing of `.git` is in the copy (test: the_copy_has_what_policy_shows).
     pub(super) fn copy(workspace: &Workspace, declared: Vec<RepoPath>, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Self, ToolError> {
-        let folder = tempfile::Builder::new().prefix("opsgate-copy-").tempdir().map_err(unusable)?;
+        let folder = PrivateFolder::make("opsgate-copy-").map_err(unusable)?;
         let root = Dir::from_std_file(File::open(folder.path()).map_err(unusable)?);
         let (mut budget, mut seen) = (Budget::new(), BTreeSet::new());
         let source = workspace.dir();

@@ -15,7 +15,7 @@ use crate::error::{ToolError, ToolErrorKind};
 use crate::scope::{OutputFilter, Scopes};
 use crate::tool::{CallContext, Card, Preview, WriteTool};
 use crate::workspace::content::{digest, hex};
-use crate::workspace::open::{Found, Located};
+use crate::workspace::open::{self, Found, Located};
 use crate::workspace::page::Budget;
 use crate::workspace::patch;
 use crate::workspace::path::{PathArg, RepoPath, quoted};
@@ -134,6 +134,10 @@ fn judge(workspace: &Workspace, located: &Located) -> Result<Judged, ToolError> 
         let client = format!("{} lies in another repository within this one; connect to that one", quoted(located.asked.as_str()));
         return Err(ToolError::out_of_bounds(client));
     }
+    if let Some(folder) = becomes_a_repository(workspace, &located.real) {
+        let client = format!("with {} the folder {} would be a git repository of its own", quoted(located.asked.as_str()), quoted(folder.as_str()));
+        return Err(ToolError::out_of_bounds(client));
+    }
     let spot = Spot::of(workspace.dir(), &located.real)?;
     match (spot.there()?, &located.found) {
         (There::Nothing, Err(_)) => Ok(Judged { spot, old: Old::Nothing, content: Vec::new() }),
@@ -149,6 +153,21 @@ fn judge(workspace: &Workspace, located: &Located) -> Result<Judged, ToolError> 
         }
         _ => Err(moved(&located.asked)),
     }
+}
+
+/// The folder that git would take for a bare repository once this file is there: a repository's settings run programs.
+fn becomes_a_repository(workspace: &Workspace, path: &RepoPath) -> Option<RepoPath> {
+    let parts: Vec<&str> = path.parts().collect();
+    (1..parts.len()).find_map(|depth| {
+        let (above, below) = parts.split_at_checked(depth)?;
+        let folder = RepoPath::of_parts(above.iter().copied());
+        let there = match open::exactly(workspace.dir(), &folder) {
+            Ok(Found::Folder(dir)) => Some(dir),
+            _ => None,
+        };
+        let has = |name: &str| below.first() == Some(&name) || there.as_ref().is_some_and(|dir| dir.symlink_metadata(name).is_ok());
+        (has("HEAD") && has("objects") && has("refs")).then_some(folder)
+    })
 }
 
 /// Where nothing is and a link is on the way, the link must lead to a folder that is there.
