@@ -48,7 +48,7 @@ pub fn notices(policy: &Policy, settings: &Settings) -> Vec<String> {
 /// How a gateway with these settings stands to its callers.
 #[must_use]
 pub fn standing(settings: &Settings) -> Standing {
-    Standing::of_this_process(policy_path(settings).as_deref())
+    Standing::of_this_process(policy_path(settings).as_deref(), &settings.home)
 }
 
 /// All tools under this policy.

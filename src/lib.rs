@@ -25,4 +25,8 @@ pub mod policy;
 pub mod scrub;
 pub mod server;
 pub mod setup;
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the tests through the outside share it")]
+#[path = "../tests/harness/skipped.rs"]
+mod skipped;
 pub mod trust;

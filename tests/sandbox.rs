@@ -3,15 +3,19 @@
 
 mod harness;
 
+use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::commands::{Stand, output, policy};
 use harness::repository::Repository;
 use harness::{Home, fresh_secret, stop};
+use opsgate_tools::sandbox::{How, Job, Limits, Sandbox};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 /// Every process whose command line has this mark.
 fn with_mark(mark: &str) -> Vec<u32> {
@@ -155,6 +159,8 @@ fn nothing_is_written_outside_of_what_is_declared() {
         "os.chmod('out', 0o6755)",
         "os.open('out/setuid', os.O_CREAT | os.O_WRONLY, 0o4755)",
         "os.setxattr('out', 'user.x', b'y')",
+        "os.setxattr(os.open('script.py', os.O_RDONLY), 'user.x', b'y')",
+        "os.removexattr(os.open('script.py', os.O_RDONLY), 'user.x')",
         "open('/proc/sys/kernel/core_pattern', 'w')",
         "os.chroot('/')",
         "ctypes.CDLL(None, use_errno=True).unshare(0x10000000) and (_ for _ in ()).throw(OSError())",
@@ -177,7 +183,7 @@ fn there_is_no_way_out_over_a_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let _unix = UnixListener::bind(&socket).unwrap();
-    let _datagrams = UnixDatagram::bind(folder.path().join("d")).unwrap();
+    let datagrams = UnixDatagram::bind(folder.path().join("d")).unwrap();
     let (tcp, udp, unix) = (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port(), socket.display().to_string());
     let list = [
         format!("socket.create_connection(('127.0.0.1', {tcp}))"),
@@ -189,9 +195,34 @@ fn there_is_no_way_out_over_a_socket() {
         "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)".to_owned(),
         "socket.create_server(('127.0.0.1', 0))".to_owned(),
     ];
+    let list: Vec<String> = list.into_iter().chain(sends(&folder.path().join("d"), &socket)).collect();
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
-    let mut stand = Stand::python(&(attempts(&list) + "socket.socketpair()\n"), "network: off");
+    let mut stand = Stand::python(&(PAIRS.to_owned() + &attempts(&list)), "network: off");
     all_held(&mut stand, list.len());
+    nothing_came(&datagrams);
+}
+
+/// What works in every command; before the attempts, which end the program.
+const PAIRS: &str = "import socket\nfor kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):\n    here, there = socket.socketpair(socket.AF_UNIX, kind)\n    here.send(b'x')\n    assert there.recv(8) == b'x'\n";
+
+/// Attempts to reach a socket's path from an end of a pair.
+fn sends(datagrams: &Path, stream: &Path) -> Vec<String> {
+    let mut list = Vec::new();
+    for kind in ["SOCK_DGRAM", "SOCK_RAW", "SOCK_DGRAM | socket.SOCK_CLOEXEC", "SOCK_SEQPACKET", "SOCK_STREAM"] {
+        let pair = format!("socket.socketpair(socket.AF_UNIX, socket.{kind})[0]");
+        // A stream's end says nothing of an address that it does not use, so it must also not be able to take another one.
+        if kind != "SOCK_SEQPACKET" {
+            list.push(format!("{pair}.sendto(b'x', {datagrams:?})"));
+            list.push(format!("{pair}.sendmsg([b'x'], [], 0, {datagrams:?})"));
+        }
+        list.extend([datagrams, stream].map(|path| format!("{pair}.connect({path:?})")));
+    }
+    list
+}
+
+fn nothing_came(datagrams: &UnixDatagram) {
+    datagrams.set_nonblocking(true).unwrap();
+    assert_eq!(datagrams.recv(&mut [0; 8]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -201,14 +232,18 @@ fn with_a_network_there_is_tcp_and_still_no_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let _unix = UnixListener::bind(&socket).unwrap();
+    let datagrams = UnixDatagram::bind(folder.path().join("d")).unwrap();
     let list = [
         format!("socket.socket(socket.AF_UNIX).connect({:?})", socket.display().to_string()),
+        "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)".to_owned(),
         "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)".to_owned(),
     ];
+    let list: Vec<String> = list.into_iter().chain(sends(&folder.path().join("d"), &socket)).collect();
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
     let script = format!("import socket\nprint(socket.create_connection(('127.0.0.1', {port})))\n{}", attempts(&list));
-    let mut stand = Stand::python(&script, "network: on");
+    let mut stand = Stand::python(&(PAIRS.to_owned() + &script), "network: on");
     all_held(&mut stand, list.len());
+    nothing_came(&datagrams);
 }
 
 #[test]
@@ -225,9 +260,11 @@ fn other_processes_are_out_of_reach() {
         "ctypes.CDLL(None, use_errno=True).prlimit(os.getppid(), 0, ctypes.byref((ctypes.c_ulong * 2)(1, 1)), None) and (_ for _ in ()).throw(OSError())".to_owned(),
         format!("os.sched_setaffinity({gateway}, {{0}})"),
         format!("os.setpriority(os.PRIO_PROCESS, {gateway}, 10)"),
+        "os.setpriority(os.PRIO_USER, 0, 10)".to_owned(),
+        "os.setpriority(os.PRIO_PGRP, 0, 10)".to_owned(),
     ];
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
-    std::fs::write(stand.path("script.py"), attempts(&list)).unwrap();
+    std::fs::write(stand.path("script.py"), format!("import os\nos.nice(1)\n{}", attempts(&list))).unwrap();
     all_held(&mut stand, list.len());
     assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
 }
@@ -256,13 +293,27 @@ fn the_kernels_side_doors_are_shut() {
         ("openat2", "437, -100, b'.', 0, 0"),
         ("shmget", "29, 0, 4096, 0o1600"),
         ("mq_open", "240, b'x', 0o102, 0o600, 0"),
+        ("memfd_create", "319, b'x', 0"),
+        ("memfd_secret", "447, 0"),
+        ("ioprio_set of a user", "251, 3, 0, 0x4004"),
+        ("ioprio_set of a group", "251, 2, 0, 0x4004"),
+        ("setxattr", "188, b'.', b'user.x', b'y', 1, 0"),
+        ("fsetxattr", "190, -1, b'user.x', b'y', 1, 0"),
+        ("fremovexattr", "199, -1, b'user.x'"),
+        ("statmount", "457, 0, 0, 0, 0"),
+        ("setxattrat", "463, -100, b'.', 0, b'user.x', 0, 0"),
+        ("removexattrat", "466, -100, b'.', 0, b'user.x'"),
+        ("open_tree_attr", "467, -100, b'.', 0, 0, 0"),
+        ("file_getattr", "468, -100, b'.', 0, 0, 0"),
+        ("file_setattr", "469, -100, b'.', 0, 0, 0"),
+        ("what is not there yet", "600, 0"),
         ("the other getpid, of x32", "0x40000000 + 39"),
         ("typing into a terminal", "16, 0, 0x5412, b'x'"),
     ];
     let list: Vec<String> = calls.iter().map(|(name, arguments)| format!("refused({name:?}, {arguments})")).collect();
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
-    // Whatever the arguments, it must be the filter that answers: EPERM, EACCES or ENOSYS.
-    let refused = "import ctypes\nkernel = ctypes.CDLL(None, use_errno=True)\ndef refused(name, *arguments):\n    if kernel.syscall(*arguments) == -1 and ctypes.get_errno() in (1, 13, 38):\n        raise OSError(ctypes.get_errno(), name)\n    return ctypes.get_errno()\n";
+    // Whatever the arguments, it must be the filter that answers: EPERM, EACCES, ENOSYS or EOPNOTSUPP.
+    let refused = "import ctypes\nkernel = ctypes.CDLL(None, use_errno=True)\ndef refused(name, *arguments):\n    if kernel.syscall(*arguments) == -1 and ctypes.get_errno() in (1, 13, 38, 95):\n        raise OSError(ctypes.get_errno(), name)\n    return ctypes.get_errno()\n";
     let mut stand = Stand::python(&(refused.to_owned() + &attempts(&list)), "network: off");
     all_held(&mut stand, list.len());
 }
@@ -310,6 +361,69 @@ fn killing_the_gateway_ends_the_command() {
     until("its children run", || with_mark(&mark).len() >= 3);
     stop(stand.gateway(), "-KILL");
     until("all are gone", || with_mark(&mark).is_empty());
+}
+
+/// The only child of the gateway that holds a sandbox.
+fn supervisor_of(gateway: u32) -> u32 {
+    let is_its_child =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains(&format!("\nPPid:\t{gateway}\n")));
+    let found: Vec<_> = with_mark("sandbox-enter").into_iter().filter(is_its_child).collect();
+    assert_eq!(found.len(), 1);
+    found[0]
+}
+
+#[test]
+fn killing_the_supervisor_ends_the_command() {
+    let mark = fresh_mark();
+    let mut stand = Stand::python(&(daemons(&mark) + "time.sleep(600)\n"), "writable: [out]");
+    let started = stand.path("out/started");
+    let id = stand.client.ask("tools/call", json!({ "name": "workspace_run_tests", "arguments": {} }));
+    until("the command started", || started.exists());
+    until("its children run", || with_mark(&mark).len() >= 3);
+    stop(supervisor_of(stand.gateway()), "-KILL");
+    until("all are gone", || with_mark(&mark).is_empty());
+    let reply = stand.client.receive();
+    assert_eq!((&reply["id"], &reply["result"]["isError"]), (&json!(id), &json!(true)), "{reply}");
+    assert_eq!(stand.client.answer("policy_whoami", json!({}))["roles"], json!(["developer"]));
+}
+
+#[test]
+fn a_command_that_fills_its_home_is_stopped() {
+    const PIECES: &str = "import os, time\nhome, piece, kept = os.environ['HOME'], b'x' * (4 << 20), []\nfor n in range(16):\n";
+    let table = [
+        ("files", "    open(f'{home}/{n}', 'wb').write(piece)\n"),
+        ("files in folders", "    os.makedirs(f'{home}/{n}/a/b')\n    open(f'{home}/{n}/a/b/c', 'wb').write(piece)\n"),
+        ("files without a name", "    kept.append(open(f'{home}/x', 'wb', 0))\n    os.unlink(f'{home}/x')\n    kept[-1].write(piece)\n"),
+    ];
+    let sandbox = Sandbox::through(Some(Path::new(env!("CARGO_BIN_EXE_opsgate")))).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (what, body) in table {
+        let run = |home_bytes: u64, end: &str| {
+            let folder = std::fs::File::open("/").unwrap().into();
+            let argv = ["/usr/bin/python3", "-c", &format!("{PIECES}{body}{end}")].map(str::to_owned).to_vec();
+            let limits = Limits { home_bytes, time: Duration::from_secs(60), ..Limits::default() };
+            let job = Job { folder, argv, env: BTreeMap::new(), network: false, grants: Vec::new(), readable: Vec::new(), limits };
+            runtime.block_on(sandbox.run(job, &CancellationToken::new(), |_| {})).unwrap().how
+        };
+        assert_eq!(run(32 << 20, "time.sleep(600)\n"), How::TooMuchDisk, "{what}");
+        assert_eq!(run(128 << 20, ""), How::Exited(0), "{what}");
+    }
+}
+
+#[test]
+fn a_home_in_memory_is_counted_as_memory() {
+    const MEMORY: &str = "/dev/shm";
+    if !std::fs::read_to_string("/proc/mounts").unwrap().lines().any(|line| line.starts_with("tmpfs /dev/shm ") && line.contains(" rw")) {
+        return; // this machine has no such folder
+    }
+    let script = "import os, time\nfor n in range(10):\n    open(os.environ['HOME'] + f'/{n}', 'wb').write(b'x' * (16 << 20))\ntime.sleep(600)\n";
+    let repository = Repository::with(&[("script.py", script)]);
+    let home = Home::with_policy(&policy("test: {argv: [/usr/bin/python3, script.py], memory: 128MiB, timeout: 60s}"));
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_opsgate"));
+    run.args(["call", "workspace_run_tests", "--in-process", "--workspace", repository.arg()]);
+    run.env("OPSGATE_HOME", home.path()).env("HOME", home.path()).env("TMPDIR", MEMORY);
+    let answer = harness::text(&run.output().unwrap().stdout);
+    assert!(answer.contains("\"too_much_memory\""), "{answer}");
 }
 
 #[test]
@@ -402,12 +516,12 @@ fn what_was_open_in_the_gateway_is_not_open_in_the_command() {
 
 #[test]
 fn what_the_tests_said_is_counted() {
-    let xml = include_str!("../tools/src/workspace/report/fixtures/pytest.xml");
+    let xml = include_str!("../tools/src/workspace/commands/report/fixtures/pytest.xml");
     let files = [
         ("report.xml", xml),
         ("write.sh", "mkdir -p out && cat report.xml > out/report.xml"),
         ("say.sh", "cat said.txt"),
-        ("said.txt", include_str!("../tools/src/workspace/report/fixtures/cargo.txt")),
+        ("said.txt", include_str!("../tools/src/workspace/commands/report/fixtures/cargo.txt")),
     ];
     let commands = "test: {argv: [/bin/sh, write.sh], writable: [out], report: out/report.xml}, stale: {argv: [/bin/true], report: out/report.xml}, say: {argv: [/bin/sh, say.sh]}";
     let mut stand = Stand::with(&files, commands);
@@ -426,9 +540,13 @@ fn another_user_is_held_alike() {
         return; // then every other test here is this one
     }
     let list = ["open('.git/config').read()", "open('/etc/shadow').read()", "open('x', 'w')", "socket.socket()", "os.setuid(0)"];
-    let repository = Repository::with(&[("script.py", &attempts(&list)), ("bomb.py", BOMB)]);
-    let home = Home::with_policy(&policy("test: {argv: [/usr/bin/python3, script.py]}, bomb: {argv: [/usr/bin/python3, bomb.py]}"));
-    for path in [home.path().parent().unwrap(), repository.path()] {
+    let closes = "import os\nos.chdir(os.environ['HOME'])\nos.makedirs('a/b')\nopen('a/b/file', 'w')\nos.chmod('a/b', 0)\nos.chmod('a', 0)\n";
+    let repository = Repository::with(&[("script.py", &attempts(&list)), ("bomb.py", BOMB), ("closes.py", closes)]);
+    let commands =
+        ["test: {argv: [/usr/bin/python3, script.py]}", "bomb: {argv: [/usr/bin/python3, bomb.py]}", "closes: {argv: [/usr/bin/python3, closes.py]}"];
+    let home = Home::with_policy(&policy(&commands.join(", ")));
+    let private = tempfile::tempdir().unwrap();
+    for path in [home.path().parent().unwrap(), repository.path(), private.path()] {
         assert!(std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(path).status().unwrap().success());
     }
     // Where the build is, that user may not be able to go.
@@ -440,7 +558,7 @@ fn another_user_is_held_alike() {
         let mut run = std::process::Command::new("setpriv");
         run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&opsgate).args(["call", "workspace_run_tests", "--args"]);
         run.arg(json!({ "command": command }).to_string()).args(["--in-process", "--workspace", repository.arg()]);
-        run.env("OPSGATE_HOME", home.path()).env("HOME", home.path());
+        run.env("OPSGATE_HOME", home.path()).env("HOME", home.path()).env("TMPDIR", private.path());
         let output = run.output().unwrap();
         assert!(output.status.success(), "{}", harness::text(&output.stderr));
         harness::text(&output.stdout)
@@ -448,6 +566,9 @@ fn another_user_is_held_alike() {
     let answer = call("test");
     assert!(answer.contains("attempts 5") && answer.matches("held ").count() == 5, "{answer}");
     assert!(call("bomb").contains("too_many_processes"));
+    assert!(call("closes").contains("\"exit_code\": 0"));
+    let left: Vec<_> = std::fs::read_dir(private.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 fn is_not_root() -> bool {

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
 use harness::repository::Repository;
+use harness::skipped::skipped;
 use harness::{fresh_secret, text};
 use opsgate::trust::Acl;
 use serde_json::Value;
@@ -28,7 +29,7 @@ struct Machine {
 /// The machine, or a loud word that the test cannot be held here.
 fn machine() -> Option<Machine> {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root makes users and installs");
+        skipped("only root makes users and installs");
         return None;
     }
     let folder = tempfile::Builder::new().prefix("ogsetup").tempdir_in("/tmp").unwrap();
@@ -58,7 +59,7 @@ fn takes_access_lists() -> bool {
     let list = Acl::of_mode(0o600).granting(4_000_009, 4);
     let takes = rustix::fs::setxattr(file.path(), "system.posix_acl_access", &list.bytes(), rustix::fs::XattrFlags::empty()).is_ok();
     if !takes {
-        eprintln!("SKIPPED: the file system of /tmp has no access lists");
+        skipped("the file system of /tmp has no access lists");
     }
     takes
 }
@@ -98,6 +99,11 @@ impl Machine {
     /// The folder above the home, which is root's.
     fn state(&self) -> PathBuf {
         Path::new("/var/lib").join(&self.gateway)
+    }
+
+    /// The folder of the socket.
+    fn run(&self) -> PathBuf {
+        Path::new("/run").join(&self.gateway)
     }
 
     fn etc(&self, name: &str) -> PathBuf {
@@ -153,7 +159,7 @@ impl Drop for Machine {
             quiet(Command::new("userdel").args(["--force", user]));
             quiet(Command::new("groupdel").arg(user));
         }
-        for path in [self.state(), self.etc(""), Path::new("/run").join(&self.gateway)] {
+        for path in [self.state(), self.etc(""), self.run()] {
             let _ = std::fs::remove_dir_all(path);
         }
         let _ = std::fs::remove_file(script);
@@ -206,7 +212,7 @@ fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
         assert!(!machine.agent_can(&format!("rm -f {0} && ! test -e {0}", file.display())), "removes {}", file.display());
         assert!(file.exists());
     }
-    for folder in [machine.home(), machine.home().join("audit"), machine.etc(""), PathBuf::from("/run").join(&machine.gateway)] {
+    for folder in [machine.home(), machine.home().join("audit"), machine.etc(""), machine.run()] {
         assert!(folder.is_dir());
         assert!(!machine.agent_can(&format!("touch {}/planted", folder.display())), "writes in {}", folder.display());
         assert!(!machine.agent_can(&format!("mv {0} {0}.old", folder.display())), "moves {}", folder.display());
@@ -224,7 +230,7 @@ fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
         let output = machine.as_agent("strace").args(["-p", &pid, "-o", "/dev/null"]).output().unwrap();
         assert!(!output.status.success() && text(&output.stderr).contains("not permitted"), "{}", text(&output.stderr));
     } else {
-        eprintln!("SKIPPED: no strace to attach with; /proc/PID/mem was tried");
+        eprintln!("no strace to attach with; /proc/PID/mem was tried");
     }
     // Not even the gateway's own user attaches to it, or reads what it holds.
     for attempt in [format!("cat /proc/{pid}/environ"), format!("head -c 1 /proc/{pid}/mem")] {
@@ -263,7 +269,7 @@ fn read_tools_work_on_the_agents_repository_and_on_what_comes_later() {
         repository.arg()
     );
     if !machine.agent_can("command -v git") {
-        eprintln!("SKIPPED: no git to commit with as the agent's user");
+        skipped("no git to commit with as the agent's user");
         return;
     }
     assert!(machine.agent_can(&script));
@@ -278,10 +284,11 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
     // Landlock does not guard modes: a command can open what is its user's own to all, and still lets nobody in.
     let look = format!(
-        "id -u\ncat {0}/keys {0}/digest.key {1}\nchmod 0755 {2}\nchmod 0755 {0}; chmod 0644 {0}/digest.key {0}/signing.key\necho looked\n",
+        "id -u\ncat {0}/keys {0}/digest.key {1}\nchmod 0755 {2}\nchmod 0755 {0}; chmod 0644 {0}/digest.key {0}/signing.key\nchmod 0777 {3}\necho looked\n",
         machine.home().display(),
         machine.etc("policy.yaml").display(),
-        machine.state().display()
+        machine.state().display(),
+        machine.run().display()
     );
     let repository = Repository::with(&[("a.txt", "hello\n"), ("look.sh", &look)]);
     mode(repository.path(), 0o700);
@@ -320,7 +327,7 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
         assert!(!done || machine.agent_can(&format!("cd {} && {change}", repository.arg())), "the owner cannot `{change}`");
     }
     if let Err(missing) = opsgate_tools::sandbox::available() {
-        eprintln!("SKIPPED: {missing}");
+        skipped(&missing.to_string());
         return;
     }
     let gateway = opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).unwrap().uid;
@@ -330,6 +337,12 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     for key in ["digest.key", "signing.key"] {
         assert!(!machine.agent_can(&format!("cat {}", machine.home().join(key).display())), "a command opened {key} to the agent");
     }
+    let socket = machine.run().join("gateway.sock");
+    for attempt in [format!("mv {0} {0}.old", socket.display()), format!("rm -f {0} && ! test -e {0}", socket.display())] {
+        assert!(!machine.agent_can(&attempt), "a command opened the socket's folder to the agent: {attempt}");
+    }
+    let opened = machine.wrong();
+    assert!(opened.iter().all(|fact| fact.contains("\"home") && fact.contains("run `chmod")), "{opened:?}");
 }
 
 #[test]
@@ -371,6 +384,61 @@ fn the_environment_file_reaches_the_gateway_and_the_callers_environment_does_not
     assert!(restart("# nothing").status.success());
 }
 
+/// A process of the agent's that listens like a gateway, writes down what it is told, and says that it listens.
+const FAKE: &str = r#"
+import os, socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+listening.listen()
+print("listens", flush=True)
+while True:
+    told = listening.accept()[0].makefile("rb").readline()
+    open(sys.argv[2], "ab").write(told)
+"#;
+
+/// What another user puts where the gateway listens hears nothing from anybody, whether the folder is still open or closed again.
+#[test]
+fn a_planted_gateway_is_told_nothing() {
+    use std::io::BufRead;
+    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    assert!(machine.service("stop").status.success());
+    let (run, socket, heard) = (machine.run(), machine.run().join("gateway.sock"), machine.agent_home().join("heard"));
+    mode(&run, 0o777);
+    let mut fake = machine.as_agent("python3");
+    let mut fake = fake.args(["-c", FAKE]).args([&socket, &heard]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    std::io::BufReader::new(fake.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let mut answers = Vec::new();
+    let gateway = opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).unwrap().uid;
+    // Open, closed again, and as the folder was before it was root's. Last with the planted socket made to look like the gateway's.
+    for (owner, bits, looks) in [(0, 0o777, false), (0, 0o775, false), (gateway, 0o755, false), (0, 0o775, true)] {
+        chown(&run, Some(owner), None).unwrap();
+        mode(&run, bits);
+        if looks {
+            chown(&socket, Some(gateway), None).unwrap();
+        }
+        let output = machine.opsgate(&["call", "policy_whoami"]);
+        answers.push((output.status.code(), text(&output.stderr)));
+    }
+    let (report, _) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_SOCKET", &socket));
+    fake.kill().unwrap();
+    fake.wait().unwrap();
+    assert_eq!(said.trim(), "listens");
+    let agent = format!("`{}` (uid {})", machine.agent, machine.agent_ids.0);
+    let words = ["writable for everybody".to_owned(), format!("a socket of {agent}"), format!("a socket of {agent}"), format!("answered by {agent}")];
+    for ((code, said), words) in answers.iter().zip(&words) {
+        assert_eq!(*code, Some(64), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(report["gateway"]["problems"].to_string().contains("answered by"), "{report}");
+    assert_eq!(text(&std::fs::read(&heard).unwrap_or_default()), "", "it was told something");
+    std::fs::remove_file(&socket).unwrap();
+    assert!(machine.service("start").status.success());
+    assert!(machine.opsgate(&["call", "policy_whoami"]).status.success());
+    assert_eq!(machine.wrong(), [""; 0]);
+}
+
 #[test]
 fn one_user_does_not_shut_the_others_out() {
     use std::io::BufRead;
@@ -385,6 +453,22 @@ fn one_user_does_not_shut_the_others_out() {
 }
 
 type Mutation = fn(&Machine);
+
+/// What the gateway answers to this user, whose environment names this policy.
+fn greeting(machine: &Machine, uid: u32, policy: &Path) -> String {
+    const SAY: &str = r#"
+import json, socket, sys
+joined = socket.socket(socket.AF_UNIX)
+joined.connect(sys.argv[1])
+hello = {"opsgate": 1, "workspace": None, "explicit": False, "write_mode_off": False, "policy": sys.argv[2]}
+joined.sendall(json.dumps(hello).encode() + b"\n")
+sys.stdout.write(joined.makefile().readline())
+"#;
+    let mut say = machine.as_agent("python3");
+    let output = say.args(["-c", SAY]).args([&machine.run().join("gateway.sock"), policy]).uid(uid).gid(uid).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
 
 /// Whom the policy does not know is not told what lies where, and has no tool.
 #[test]
@@ -404,6 +488,14 @@ fn a_stranger_learns_nothing() {
     assert_eq!(text(&there.stderr), text(&nowhere.stderr));
     let refused = ask(&["call", "policy_whoami"]);
     assert!(text(&refused.stderr).contains("tool_unavailable"), "{}", text(&refused.stderr));
+    // Which policy it is, whether or not one guesses it: the answer is the same. Who is known hears that it is another one.
+    for guess in [machine.etc("policy.yaml"), "/etc/hostname".into()] {
+        let said = greeting(&machine, 4_000_009, &guess);
+        assert_eq!(said, "{}\n", "{}", guess.display());
+    }
+    let said = greeting(&machine, machine.agent_ids.0, Path::new("/etc/hostname"));
+    assert!(said.contains("another policy") && !said.contains("/etc/"), "{said}");
+    assert!(greeting(&machine, machine.agent_ids.0, &machine.etc("policy.yaml")).contains("\"about\""));
     let (report, _) = machine.doctor(
         Command::new(machine.program())
             .env_clear()
@@ -478,7 +570,18 @@ const MUTATIONS: &[(&str, Mutation, &str, bool)] = &[
         "script",
         false,
     ),
-    ("socket's folder for everybody", |m| mode(&Path::new("/run").join(&m.gateway), 0o777), "socket-folder", false),
+    ("socket's folder for everybody", |m| mode(&m.run(), 0o777), "socket-folder", false),
+    ("socket's folder of the agent's group", |m| chown(m.run(), None, Some(m.agent_ids.1)).unwrap(), "socket-folder", false),
+    (
+        "socket's folder of the gateway's own, whose commands could open it",
+        |m| {
+            let accounts = opsgate::trust::Accounts::read(Path::new("/"));
+            chown(m.run(), Some(accounts.user(&m.gateway).unwrap().uid), None).unwrap();
+            mode(&m.run(), 0o755);
+        },
+        "socket-folder",
+        false,
+    ),
 ];
 
 fn mode(path: &Path, mode: u32) {
@@ -508,14 +611,7 @@ fn each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused()
     let Some((machine, _)) = Machine::installed(&[]) else { return };
     let files =
         [machine.etc("policy.yaml"), machine.etc(&format!("{}.env", machine.gateway)), format!("/usr/local/sbin/{}-service", machine.gateway).into()];
-    let others = [
-        machine.state(),
-        machine.etc(""),
-        machine.home(),
-        machine.home().join("signing.key"),
-        machine.program(),
-        PathBuf::from("/run").join(&machine.gateway),
-    ];
+    let others = [machine.state(), machine.etc(""), machine.home(), machine.home().join("signing.key"), machine.program(), machine.run()];
     let kept: Vec<_> = files
         .iter()
         .map(|path| (path.clone(), path.metadata().unwrap(), Some(std::fs::read(path).unwrap())))
@@ -567,6 +663,21 @@ fn doctor_tells_the_boundary_and_the_ways_round_it_without_their_values() {
     for secret in &secrets {
         assert!(!said.contains(secret) && !words.contains(secret));
     }
+
+    // Nothing is run: not the program that would log that it was asked.
+    let (programs, asked) = (machine.folder.path().join("programs"), home.join("asked"));
+    std::fs::create_dir(&programs).unwrap();
+    std::fs::write(programs.join("sudo"), format!("#!/bin/sh\n: >{}\n", asked.display())).unwrap();
+    for path in [&programs, &programs.join("sudo")] {
+        mode(path, 0o755);
+    }
+    assert!(machine.agent_can(&format!("{0}/sudo && rm {1}", programs.display(), asked.display())));
+    let (report, _) = machine.doctor(machine.as_agent(machine.program()).env("OPSGATE_SOCKET", &socket).env("PATH", &programs));
+    assert!(!asked.exists(), "doctor ran sudo");
+    let sudo = report["ways"].as_array().unwrap().iter().find(|way| way["id"] == "sudo").unwrap();
+    assert_eq!(sudo["findings"], serde_json::json!([]));
+    let readable = machine.agent_can("cat /etc/sudoers");
+    assert!(readable || sudo["unknown"].as_str().unwrap().contains("can be read"), "{sudo}");
 
     // The agent's own gateway, in a home that it names: a guard rail, and told as one.
     let own = home.join("own");
@@ -620,6 +731,48 @@ fn a_gateway_of_ones_own_is_closed_to_debuggers_too() {
     }
 }
 
+/// Root's policy and program do not make a boundary of a gateway that a person runs, or of one whose home its commands could open.
+#[test]
+fn a_persons_gateway_is_no_boundary() {
+    let Some(machine) = machine() else { return };
+    let (program, policy) = (machine.folder.path().join("opsgate"), machine.folder.path().join("policy.yaml"));
+    std::fs::copy(env!("CARGO_BIN_EXE_opsgate"), &program).unwrap();
+    std::fs::write(&policy, "version: 1\n").unwrap();
+    mode(&program, 0o755);
+    mode(&policy, 0o644);
+    let closed = machine.folder.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    let standing = |home: &Path, shell: &str| {
+        {
+            let _one = ACCOUNTS.lock().unwrap();
+            assert!(Command::new("usermod").args(["--shell", shell, &machine.agent]).output().unwrap().status.success());
+        }
+        let mut serve = machine.as_agent(&program);
+        serve.args(["serve", "--announce", "--listen", "127.0.0.1:0"]).env("OPSGATE_HOME", home).env("OPSGATE_POLICY", &policy);
+        let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut said).unwrap();
+        harness::stop(child.id(), "-TERM");
+        let output = child.wait_with_output().unwrap();
+        assert!(said.contains("\"exit\":0"), "{said}{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let own = machine.agent_home().join("own");
+    let said = standing(&own, "/bin/sh");
+    assert!(said.contains("trust: same-user") && said.contains("it can log in"), "{said}");
+    let others = opsgate::trust::Accounts::read(Path::new("/")).others_log_in(&[machine.agent_ids.0]);
+    let said = standing(&own, "/usr/sbin/nologin");
+    assert_eq!(said.contains("trust: same-user") && said.contains("keeps others out"), others, "{said}");
+    // As setup makes it.
+    chown(&closed, Some(0), Some(machine.agent_ids.1)).unwrap();
+    std::fs::create_dir(closed.join("home")).unwrap();
+    chown(closed.join("home"), Some(machine.agent_ids.0), Some(machine.agent_ids.1)).unwrap();
+    mode(&closed, 0o750);
+    mode(&closed.join("home"), 0o700);
+    let said = standing(&closed.join("home"), "/usr/sbin/nologin");
+    assert!(said.contains("trust: separate"), "{said}");
+}
+
 #[test]
 fn the_unit_is_one_that_systemd_takes_and_finds_closed() {
     let dir = tempfile::tempdir().unwrap();
@@ -631,7 +784,7 @@ fn the_unit_is_one_that_systemd_takes_and_finds_closed() {
     .unwrap();
     std::fs::write(dir.path().join("etc/group"), "root:x:0:\ngate:x:4000001:\nana:x:4000002:\n").unwrap();
     if !rustix::process::geteuid().is_root() || Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: needs root and systemd-analyze");
+        skipped("needs root and systemd-analyze");
         return;
     }
     let mut setup = Command::new(env!("CARGO_BIN_EXE_opsgate"));

@@ -26,7 +26,7 @@ pub(crate) fn print(turn: Duration) {
         let settings = Settings { home: folder.path().join("home"), policy: Some(policy), ..Settings::default() };
         let workspace = Arc::new(Workspace::open(&repository(folder.path())).unwrap());
         let gateway = Gateway::open(&settings).unwrap();
-        println!("\nCPU µs a call in each stage, without a transport; `rest` is the writer of the log, the runtime and the driver\n");
+        println!("\nCPU µs a call in each stage, without a transport; `rest` is the threads on which tools read, the writer of the log, the runtime and the driver\n");
         for (size, tool, args) in [("small", "policy_whoami", json!({})), ("16 KB", "workspace_read_file", json!({ "path": "sixteen.txt" }))] {
             line(&gateway, &workspace, size, tool, args, turn).await;
         }

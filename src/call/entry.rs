@@ -67,6 +67,9 @@ struct OutcomeEntry<'a> {
     message: Option<&'a Clean<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_digest: Option<String>,
+    /// What a write made, by the name that its system gives it: a commit, an issue's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a Clean<String>>,
     #[serde(skip_serializing_if = "Counts::is_empty")]
     scrubbed: &'a Counts,
 }
@@ -129,6 +132,7 @@ pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, perm
 
 pub(super) fn outcome(
     result: &Result<(Clean<Value>, Clean<String>), CleanRefusal>,
+    reference: Option<&Clean<String>>,
     scrubbed: &Counts,
     hidden: u64,
     took: Duration,
@@ -144,6 +148,7 @@ pub(super) fn outcome(
                 hidden,
                 message: None,
                 output_digest: Some(digest.to_string()),
+                reference,
                 scrubbed,
             }
         }
@@ -154,6 +159,7 @@ pub(super) fn outcome(
             hidden,
             message: Some(&refusal.message),
             output_digest: None,
+            reference,
             scrubbed,
         },
     };

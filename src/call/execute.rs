@@ -19,9 +19,9 @@ impl Gateway {
         let shown = filter.clone();
         let run = async move {
             match work {
-                Licensed::Read(read, receipt) => read.run(shown, receipt).await,
-                Licensed::Rehearsal(write, receipt) => write.rehearse(shown, receipt).await,
-                Licensed::Write(write, receipt) => write.run(shown, receipt).await,
+                Licensed::Read(read, receipt) => read.run(shown, receipt).await.map(|answer| (answer, None)),
+                Licensed::Rehearsal(write, receipt) => write.rehearse(shown, receipt).await.map(|answer| (answer, None)),
+                Licensed::Write(write, receipt) => write.run(shown, receipt).await.map(|done| (done.answer, done.reference)),
             }
         };
         let result = match tokio::time::timeout(deadline, run).await {
@@ -31,8 +31,12 @@ impl Gateway {
                 Err(Refusal::new(Code::TimedOut, format!("`{}` did not end within {:?}", about.tool, mark.allowed)))
             }
         };
+        let (result, reference) = match result {
+            Ok((answer, reference)) => (Ok(answer), reference),
+            Err(refusal) => (Err(refusal), None),
+        };
         let (hidden, redacted) = (filter.hidden(), redacted.counts());
-        Call { mark, stage: Executed { about, wrote, result, hidden, redacted, pending, slot } }
+        Call { mark, stage: Executed { about, wrote, result, reference, hidden, redacted, pending, slot } }
     }
 }
 

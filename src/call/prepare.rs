@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::stage::{About, Admitted, Call, Mark, Prepared, Refused};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
-use crate::policy::{Decision, Facts};
+use crate::policy::{Decision, Facts, OnExposure};
 use crate::scrub::has_redaction_mark;
 
 /// The longest arguments of a call, in bytes: more is no work for a tool, and scrubbing it would hold others up.
@@ -46,7 +46,9 @@ impl Gateway {
             let message = "the arguments of a write hold a secret, or the mark of one that was redacted; write neither";
             return Err(mark.refuse(about, Refusal::new(Code::HoldsSecret, message)));
         }
-        let progress = self.scrubbed(progress);
+        // An answer that may be withheld whole is not told line by line before.
+        let withhold = mark.policy.settings().scrub.on_exposure == OnExposure::Withhold;
+        let progress = if withhold { Progress::default() } else { self.scrubbed(progress) };
         let cx = CallContext { caller: mark.caller.id().clone(), workspace, cancel: mark.cancel.clone(), progress };
         let resolved = tokio::time::timeout(mark.left(), tool.prepare(args, digest, &cx)).await;
         match resolved {

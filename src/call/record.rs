@@ -10,7 +10,7 @@ use crate::observe::{Fate, log};
 
 impl Gateway {
     pub(super) async fn record(&self, call: Call<Scrubbed>) -> Result<Call<Recorded>, Box<Refused>> {
-        let Call { mark, stage: Scrubbed { about, wrote, result, scrubbed, hidden, pending, slot } } = call;
+        let Call { mark, stage: Scrubbed { about, wrote, result, reference, scrubbed, hidden, pending, slot } } = call;
         let outcome = match &result {
             Ok(_) => Outcome::Ok,
             // A write that ran out of time, or failed after its effect, may or may not have happened.
@@ -18,7 +18,7 @@ impl Gateway {
             Err(_) => Outcome::Error,
         };
         let took = mark.started.elapsed();
-        let appended = match entry::outcome(&result, &scrubbed, hidden, took) {
+        let appended = match entry::outcome(&result, reference.as_ref(), &scrubbed, hidden, took) {
             Ok(data) => pending.outcome(outcome, data),
             Err(_) => {
                 drop(pending); // which records `indeterminate`

@@ -12,6 +12,8 @@ use crate::scrub::{Clean, Counts, Scrubber};
 const LONG: usize = 64 * 1024;
 /// The longest sentence of a refusal, in bytes: it may quote what the caller sent.
 const LONGEST_MESSAGE: usize = 2048;
+/// The longest name of what a write made, in bytes.
+const LONGEST_REFERENCE: usize = 512;
 /// Beyond the tools' own budget: names, positions, the JSON around the variable part.
 const STRUCTURE_FACTOR: usize = 4;
 
@@ -19,34 +21,42 @@ impl Gateway {
     pub(super) fn scrub(&self, call: Call<Executed>) -> Call<Scrubbed> {
         let bound = call.mark.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
         let withhold = call.mark.policy.settings().scrub.on_exposure == OnExposure::Withhold;
-        call.map(|Executed { about, wrote, result, hidden, redacted, pending, slot }| {
+        call.map(|Executed { about, wrote, result, reference, hidden, redacted, pending, slot }| {
             let mut scrubbed = redacted;
             let result = match result {
                 Ok(output) => {
                     let (structured, text, counts) = self.cleaned(output);
                     scrubbed.merge(&counts);
-                    if withhold && !scrubbed.is_empty() {
-                        Err(CleanRefusal::of(
-                            &self.scrubber,
-                            Refusal::new(Code::ExposureWithheld, "the answer held a secret, and the policy withholds such answers"),
-                        ))
+                    let held_back = if withhold && !scrubbed.is_empty() {
+                        Some(Refusal::new(Code::ExposureWithheld, "the answer held a secret, and the policy withholds such answers"))
                     } else if text.len() > bound {
-                        let refusal =
-                            Refusal::new(Code::OutputTooLarge, format!("the answer has {} bytes, more than the {bound} that may leave", text.len()));
-                        Err(CleanRefusal::of(&self.scrubber, refusal))
+                        let message = format!("the answer has {} bytes, more than the {bound} that may leave", text.len());
+                        Some(Refusal::new(Code::OutputTooLarge, message))
                     } else {
-                        Ok((structured, text))
+                        None
+                    };
+                    match held_back {
+                        None => Ok((structured, text)),
+                        // INVARIANT: a write that was made is never told as a refusal, or it would be repeated (test:
+                        // a_write_whose_answer_is_withheld_is_told_as_done).
+                        Some(refusal) if wrote => {
+                            let answer = serde_json::json!({ "status": "done", "withheld": refusal.message });
+                            let (structured, text, _) = self.cleaned(answer);
+                            Ok((structured, text))
+                        }
+                        Some(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal)),
                     }
                 }
                 Err(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal)),
             };
+            let reference = reference.map(|reference| self.scrubber.text(&reference).0.shortened(LONGEST_REFERENCE));
             if !scrubbed.is_empty() {
                 self.metrics.exposed(&about.tool);
             }
             for (kind, count) in scrubbed.iter() {
                 self.metrics.scrubbed(kind, count);
             }
-            Scrubbed { about, wrote, result, scrubbed, hidden, pending, slot }
+            Scrubbed { about, wrote, result, reference, scrubbed, hidden, pending, slot }
         })
     }
 }

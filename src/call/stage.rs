@@ -148,6 +148,8 @@ pub(super) struct Executed {
     pub(super) about: About,
     pub(super) wrote: bool,
     pub(super) result: Result<Value, Refusal>,
+    /// What a write made, by the name that its system gives it.
+    pub(super) reference: Option<String>,
     pub(super) hidden: u64,
     /// What was taken out of whole files while the tool read them.
     pub(super) redacted: Counts,
@@ -159,6 +161,7 @@ pub(super) struct Scrubbed {
     pub(super) about: About,
     pub(super) wrote: bool,
     pub(super) result: Result<(Clean<Value>, Clean<String>), CleanRefusal>,
+    pub(super) reference: Option<Clean<String>>,
     pub(super) scrubbed: Counts,
     pub(super) hidden: u64,
     pub(super) pending: Pending,

@@ -63,9 +63,12 @@ fn print(report: &Report) {
     }
     out::say(format!("\n{}", "Ways round opsgate that you hold".bold()));
     for way in &report.ways {
-        if way.findings.is_empty() {
+        if let Some(unknown) = &way.unknown {
+            out::say(format!("{} {:<16} cannot be told: {unknown}", "?".yellow(), way.id));
+        }
+        if way.findings.is_empty() && way.unknown.is_none() {
             out::say(format!("{} {:<16} {}", "✔".green(), way.id, format!("none ({})", way.looked_at).dimmed()));
-        } else {
+        } else if !way.findings.is_empty() {
             out::say(format!("{} {:<16} {}", "✘".red(), way.id, way.findings.join("; ")));
             out::say(format!("  {:<16} {}", "", way.remedy.dimmed()));
         }

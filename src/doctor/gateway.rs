@@ -10,7 +10,7 @@ use crate::catalogue;
 use crate::gateway::{load_policy, policy_path};
 use crate::home::Settings;
 use crate::home::service::{etc_folder, home_folder, name_of};
-use crate::server::{Hello, join};
+use crate::server::{Hello, JoinError, join};
 use crate::trust::{Accounts, Standing, guarded};
 
 /// How long a gateway may take to say who it is.
@@ -120,7 +120,7 @@ impl Found {
     /// What this user's own gateway would be, whether or not it runs.
     fn look_at_own(&mut self, settings: &Settings) {
         self.policy_path = policy_path(settings);
-        let standing = Standing::of_this_process(self.policy_path.as_deref());
+        let standing = Standing::of_this_process(self.policy_path.as_deref(), &settings.home);
         // Whoever calls a gateway of their own is that gateway's user.
         crate::trust::Trust::SameUser.to_string().clone_into(&mut self.trust);
         self.why = standing.why;
@@ -155,11 +155,15 @@ impl Found {
     async fn ask(&mut self, settings: &Settings) {
         let Ok(hello) = Hello::new(settings, None, false) else { return };
         let joined = tokio::time::timeout(ANSWER, join(&self.socket, &hello)).await;
-        let answer = joined.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        let answer = joined.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         let (stream, reply) = match (answer, self.form) {
             (Ok(joined), _) => joined,
             (Err(_), Form::PerUser) => return, // it is started when a client needs it
-            (Err(error), Form::Service) => {
+            (Err(JoinError::NotItsHost(error)), Form::Service) => {
+                self.problems.push(error.to_string());
+                return;
+            }
+            (Err(JoinError::Io(error)), Form::Service) => {
                 self.problems.push(format!("the service does not answer at `{}`: {error}", self.socket.display()));
                 return;
             }

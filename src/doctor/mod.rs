@@ -3,6 +3,7 @@
 mod gateway;
 mod needs;
 mod person;
+mod sudo;
 mod ways;
 
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct WayFound {
     pub looked_at: &'static str,
     /// What is there.
     pub findings: Vec<String>,
+    /// What could not be told; it may be there.
+    pub unknown: Option<String>,
     /// What to do about it.
     pub remedy: &'static str,
 }
@@ -49,10 +52,17 @@ impl Report {
 }
 
 /// Looks at everything, as this person sees it. Starts nothing and changes nothing.
+// INVARIANT: no program is run, sudo least of all (test: tests/setup.rs, doctor_tells_the_boundary_and_the_ways_round_it_without_their_values).
 pub async fn examine(settings: &Settings, person: &Person) -> Report {
     let gateway = gateway::find(settings).await;
     let own = ways::round_the_gateway(&gateway, person);
-    let held = WAYS.iter().map(|way| WayFound { id: way.id, looked_at: way.looked_at, findings: way.look(person), remedy: way.remedy });
+    let held = WAYS.iter().map(|way| WayFound {
+        id: way.id,
+        looked_at: way.looked_at,
+        findings: way.look(person),
+        unknown: way.unknown(person),
+        remedy: way.remedy,
+    });
     let ways = own.into_iter().chain(held).collect();
     Report { user: person.name.clone(), gateway, needs: needs::all(person), ways }
 }

@@ -11,6 +11,8 @@ pub struct Person {
     pub name: String,
     /// The number.
     pub uid: u32,
+    /// The name as files list it, where one does.
+    pub(super) login: Option<String>,
     home: Option<PathBuf>,
     env: BTreeMap<String, String>,
     groups: Vec<String>,
@@ -27,14 +29,27 @@ impl Person {
         let home = home.or_else(|| accounts.uid(uid).map(|user| PathBuf::from(&user.home)));
         let mut groups: Vec<_> = accounts.uid(uid).map(|user| accounts.groups_of(user).map(|group| group.name.clone()).collect()).unwrap_or_default();
         groups.extend(rustix::process::getgroups().unwrap_or_default().iter().map(|gid| accounts.group_name(gid.as_raw())));
-        Self { name: accounts.user_text(uid), uid, home, env, groups }
+        let login = accounts.uid(uid).map(|user| user.name.clone());
+        Self { name: accounts.user_text(uid), uid, login, home, env, groups }
     }
 
     /// Somebody with this environment and home folder: for tests.
     #[must_use]
     pub fn with(home: &Path, env: &[(&str, &str)]) -> Self {
         let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self { name: "test".into(), uid: rustix::process::geteuid().as_raw(), home: Some(home.to_owned()), env, groups: Vec::new() }
+        Self {
+            name: "test".into(),
+            uid: rustix::process::geteuid().as_raw(),
+            login: Some("test".into()),
+            home: Some(home.to_owned()),
+            env,
+            groups: Vec::new(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_groups(self, groups: &[&str]) -> Self {
+        Self { groups: groups.iter().map(|group| (*group).to_owned()).collect(), ..self }
     }
 
     /// A variable's value, where it is set to something.

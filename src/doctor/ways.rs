@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::WayFound;
 use super::gateway::Found;
 use super::person::{Person, readable};
+use super::sudo;
 use crate::trust::attachable;
 
 /// A way round, as data.
@@ -23,6 +24,8 @@ pub struct Way {
     named: &'static [&'static str],
     /// Files and folders: beneath the home folder, or absolute.
     files: &'static [&'static str],
+    /// What cannot be told without doing what is not done here.
+    unknown: fn(&Person) -> Option<String>,
     more: fn(&Person) -> Vec<String>,
 }
 
@@ -37,6 +40,7 @@ pub const WAYS: [Way; 11] = [
         variables: &["GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
         named: &[],
         files: &[".config/gh/hosts.yml"],
+        unknown: |_| None,
         more: |person| {
             let moved = person.var("GH_CONFIG_DIR").is_some_and(|folder| readable(&Path::new(folder).join("hosts.yml")));
             moved.then(|| "hosts.yml in the folder that GH_CONFIG_DIR names can be read".to_owned()).into_iter().collect()
@@ -49,6 +53,7 @@ pub const WAYS: [Way; 11] = [
         variables: &[],
         named: &[],
         files: &[".git-credentials", ".config/git/credentials", ".netrc"],
+        unknown: |_| None,
         more: credential_helpers,
     },
     Way {
@@ -58,6 +63,7 @@ pub const WAYS: [Way; 11] = [
         variables: &[],
         named: &[],
         files: &[],
+        unknown: |_| None,
         more: ssh,
     },
     Way {
@@ -73,6 +79,7 @@ pub const WAYS: [Way; 11] = [
         ],
         named: &["AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"],
         files: &[".aws/credentials", ".aws/sso/cache", ".aws/cli/cache"],
+        unknown: |_| None,
         more: |_| Vec::new(),
     },
     Way {
@@ -82,6 +89,7 @@ pub const WAYS: [Way; 11] = [
         variables: &[],
         named: &[],
         files: &[".kube/config", "/var/run/secrets/kubernetes.io/serviceaccount/token"],
+        unknown: |_| None,
         more: |person| {
             let named = person.var("KUBECONFIG").is_some_and(|list| std::env::split_paths(list).any(|file| readable(&file)));
             named.then(|| "a file that KUBECONFIG names can be read".to_owned()).into_iter().collect()
@@ -94,6 +102,7 @@ pub const WAYS: [Way; 11] = [
         variables: &["DOCKER_HOST", "DOCKER_AUTH_CONFIG"],
         named: &[],
         files: &[".docker/config.json"],
+        unknown: |_| None,
         more: docker,
     },
     Way {
@@ -103,6 +112,7 @@ pub const WAYS: [Way; 11] = [
         variables: &["CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"],
         named: &["GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"],
         files: &[".config/gcloud/application_default_credentials.json", ".config/gcloud/credentials.db", ".config/gcloud/access_tokens.db"],
+        unknown: |_| None,
         more: |_| Vec::new(),
     },
     Way {
@@ -112,6 +122,7 @@ pub const WAYS: [Way; 11] = [
         variables: &["AZURE_CLIENT_SECRET", "AZURE_PASSWORD", "ARM_CLIENT_SECRET"],
         named: &["AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE"],
         files: &[".azure/msal_token_cache.json", ".azure/msal_token_cache.bin", ".azure/accessTokens.json", ".azure/service_principal_entries.json"],
+        unknown: |_| None,
         more: |_| Vec::new(),
     },
     Way {
@@ -121,6 +132,7 @@ pub const WAYS: [Way; 11] = [
         variables: &["TF_TOKEN_*", "VAULT_TOKEN"],
         named: &[],
         files: &[".terraform.d/credentials.tfrc.json", ".vault-token"],
+        unknown: |_| None,
         more: |_| Vec::new(),
     },
     Way {
@@ -130,20 +142,28 @@ pub const WAYS: [Way; 11] = [
         variables: &["NPM_TOKEN", "NODE_AUTH_TOKEN", "CARGO_REGISTRY_TOKEN", "TWINE_PASSWORD"],
         named: &[],
         files: &[".pypirc", ".cargo/credentials.toml", ".cargo/credentials"],
+        unknown: |_| None,
         more: |_| Vec::new(),
     },
     Way {
         id: "sudo",
-        looked_at: "being root, sudo without a password",
-        remedy: "run the agent as a user that is not root and has no sudo rule with NOPASSWD",
+        looked_at: "being root, the groups sudo, wheel and admin, sudo's rules where they can be read",
+        remedy: "run the agent as a user that is not root, is in none of these groups and has no rule of sudo's",
         variables: &[],
         named: &[],
         files: &[],
-        more: root,
+        unknown: sudo::unknown,
+        more: sudo::findings,
     },
 ];
 
 impl Way {
+    /// What of it cannot be told.
+    #[must_use]
+    pub fn unknown(&self, person: &Person) -> Option<String> {
+        (self.unknown)(person)
+    }
+
     /// What this person holds of it.
     #[must_use]
     pub fn look(&self, person: &Person) -> Vec<String> {
@@ -225,17 +245,6 @@ fn docker(person: &Person) -> Vec<String> {
     found
 }
 
-fn root(person: &Person) -> Vec<String> {
-    if person.uid == 0 {
-        return vec!["this user is root: nothing here holds it".to_owned()];
-    }
-    let Some(sudo) = person.program("sudo") else { return Vec::new() };
-    let mut command = std::process::Command::new(sudo);
-    command.args(["-n", "true"]).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let free = command.status().is_ok_and(|status| status.success());
-    free.then(|| "sudo asks for no password".to_owned()).into_iter().collect()
-}
-
 /// What this user could do to the gateway itself.
 pub(super) fn round_the_gateway(gateway: &Found, person: &Person) -> Vec<WayFound> {
     let changeable = gateway.own_files().filter(|(_, path)| may_change(path)).map(|(what, _)| format!("{what} can be changed by this user"));
@@ -245,12 +254,14 @@ pub(super) fn round_the_gateway(gateway: &Found, person: &Person) -> Vec<WayFoun
     vec![
         WayFound {
             id: "gateway-files",
+            unknown: None,
             looked_at: "changing the gateway's policy, home or program",
             findings: if person.uid == 0 { Vec::new() } else { same.into_iter().chain(changeable).collect() },
             remedy: "run `sudo opsgate setup`: it gives the gateway a user of its own and the policy to root",
         },
         WayFound {
             id: "gateway-process",
+            unknown: None,
             looked_at: "attaching to the gateway's process, reading its memory",
             findings: if person.uid == 0 { Vec::new() } else { attach.into_iter().collect() },
             remedy: "run `sudo opsgate setup`; as root nothing can be held from you",

@@ -80,6 +80,9 @@ impl GithubSettings {
 fn from_file(path: &Path) -> Result<SecretString, String> {
     crate::trust::guarded(path)
         .map_err(|exposed| format!("the file that GITHUB_TOKEN_FILE names can be changed by others: something on the way to it {}", exposed.who))?;
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err("the file that GITHUB_TOKEN_FILE names is no regular file".to_owned());
+    }
     let mut text = Zeroizing::new(String::new());
     let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
     match read {

@@ -87,6 +87,9 @@ impl Policy {
         let too_large = || whole(format!("the policy is larger than {} KiB", yaml::MAX_BYTES / 1024), "write fewer rules with wider globs");
         // Bounded, so that a device or a huge file named by mistake does not fill the memory.
         let mut bytes = Vec::new();
+        if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+            return Err(whole("the policy is no regular file".to_owned(), "name a policy file that can be read"));
+        }
         let file =
             std::fs::File::open(path).map_err(|error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read"))?;
         std::io::Read::read_to_end(&mut std::io::Read::take(file, yaml::MAX_BYTES as u64 + 1), &mut bytes)

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::socket::{turn_away, welcome};
 use crate::gateway::Gateway;
-use crate::trust::guarded;
+use crate::trust::hosts;
 
 /// Connections at once; more are closed at the door.
 const MOST_CONNECTIONS: usize = 512;
@@ -33,7 +33,11 @@ pub fn serve_socket(gateway: Arc<Gateway>) -> std::io::Result<(Idle, impl Future
     let path = gateway.socket().to_owned();
     let shared = path != gateway.home().socket();
     if shared {
-        guarded(path.parent().unwrap_or(&path)).map_err(std::io::Error::other)?;
+        let hosts = hosts(&path).map_err(std::io::Error::other)?;
+        if !hosts.contains(rustix::process::geteuid().as_raw()) {
+            let why = "clients would not believe it: the socket's folder is neither this user's, nor root's for this user's group to write";
+            return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why));
+        }
     }
     clear(&path, shared)?;
     let listener = UnixListener::bind(&path)?;

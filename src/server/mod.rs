@@ -23,6 +23,6 @@ pub use listen::{Idle, serve_socket};
 pub use peer::{serve_stream, workspace_for};
 pub use relay::relay;
 pub(crate) use socket::word;
-pub use socket::{About, Hello, HelloReply, join};
+pub use socket::{About, Hello, HelloReply, JoinError, join};
 pub use start::{StartFailed, Started, join_or_start};
 pub use stdio::standard_streams;

@@ -17,6 +17,7 @@ use crate::gateway::Gateway;
 use crate::home::Settings;
 use crate::identity::Caller;
 use crate::observe::log;
+use crate::trust::{NotItsHost, hosts};
 
 /// How long a joined client may take to say its first word.
 const FIRST_WORD: Duration = Duration::from_secs(5);
@@ -96,12 +97,9 @@ pub(super) async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
     let Ok(NextLine::Line(first)) = tokio::time::timeout(FIRST_WORD, lines.next()).await else { return };
     let mut write_mode_off = false;
     let (reply, workspace) = match serde_json::from_slice::<Hello>(&first) {
-        Ok(Hello { opsgate: 1, policy: Some(policy), .. }) if gateway.policy_file() != Some(&policy) => {
-            let running = gateway.policy_file().map_or_else(|| "the home's or the shipped one".into(), |p| p.display().to_string());
-            (
-                refusal(format!("the gateway that runs enforces another policy than OPSGATE_POLICY names ({running}); stop it, or use its policy")),
-                None,
-            )
+        // INVARIANT: whom the policy does not know is not told which one it is (test: tests/setup.rs, a_stranger_learns_nothing).
+        Ok(Hello { opsgate: 1, policy: Some(policy), .. }) if knows(&gateway, &caller) && gateway.policy_file() != Some(&policy) => {
+            (refusal("the gateway that runs enforces another policy than OPSGATE_POLICY names; stop it, or unset OPSGATE_POLICY".to_owned()), None)
         }
         Ok(Hello { opsgate: 1, workspace, explicit, write_mode_off: off, .. }) => {
             write_mode_off = off;
@@ -122,6 +120,10 @@ pub(super) async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
 /// A connection is closed with these words before it has said any.
 pub(super) async fn turn_away(mut stream: UnixStream, why: &str) {
     let _ = tokio::time::timeout(FIRST_WORD, send(&mut stream, &refusal(why.to_owned()))).await; // it is turned away either way
+}
+
+fn knows(gateway: &Gateway, caller: &Caller) -> bool {
+    gateway.policy().caller(caller.id()).is_some()
 }
 
 /// What a caller that the policy knows is told.
@@ -148,7 +150,7 @@ type Greeted = (HelloReply, Option<Arc<opsgate_tools::workspace::Workspace>>);
 async fn greet(gateway: &Arc<Gateway>, caller: &Caller, folder: Option<PathBuf>, explicit: bool) -> Greeted {
     let Some(folder) = folder else { return (HelloReply::default(), None) };
     // INVARIANT: nothing is opened for whom the policy does not know (test: tests/setup.rs, a_stranger_learns_nothing).
-    if gateway.policy().caller(caller.id()).is_none() {
+    if !knows(gateway, caller) {
         let why = format!("the policy does not know `{}`; ask whoever keeps it to list it under `callers`", caller.id());
         return if explicit { (refusal(why), None) } else { (HelloReply { without_workspace: Some(why), ..HelloReply::default() }, None) };
     }
@@ -183,21 +185,36 @@ async fn send<T: Serialize>(output: &mut (impl AsyncWriteExt + Unpin), message: 
     output.write_all(&line).await
 }
 
+/// Why a gateway was not joined.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// None listens, or it hung up.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// What listens could be anybody's.
+    #[error(transparent)]
+    NotItsHost(#[from] NotItsHost),
+}
+
 /// A client's end: joins the gateway at this socket and says its first word.
 ///
 /// # Errors
-/// Where no gateway listens, or it hangs up. The gateway's own refusal is in the reply.
-pub async fn join(socket: &Path, hello: &Hello) -> std::io::Result<(UnixStream, HelloReply)> {
+/// Where no gateway listens, it hangs up, or another user's process answers. The gateway's own refusal is in the reply.
+// INVARIANT: nothing is said to a process of another user than the gateway's (test: tests/setup.rs, a_planted_gateway_is_told_nothing).
+pub async fn join(socket: &Path, hello: &Hello) -> Result<(UnixStream, HelloReply), JoinError> {
+    let hosts = hosts(socket)?;
+    hosts.lies()?;
     let mut stream = UnixStream::connect(socket).await?;
+    hosts.peer(stream.peer_cred()?.uid())?;
     send(&mut stream, hello).await?;
     // Byte by byte up to the line's end, so that nothing of what follows is swallowed; the reply is short.
     let mut line = Vec::new();
     while line.last() != Some(&b'\n') {
         let mut byte = [0u8; 1];
         if stream.read(&mut byte).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
         }
         line.extend_from_slice(&byte);
     }
-    Ok((stream, serde_json::from_slice(&line)?))
+    Ok((stream, serde_json::from_slice(&line).map_err(std::io::Error::from)?))
 }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncBufReadExt;
 use tokio::net::UnixStream;
 
-use super::socket::{Hello, HelloReply, join};
+use super::socket::{Hello, HelloReply, JoinError, join};
 use crate::home::{Home, HomeError, Settings};
+use crate::trust::NotItsHost;
 
 /// How long a gateway that was started may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -55,6 +56,9 @@ pub enum StartFailed {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What answers, or lies there, is not the gateway's.
+    #[error(transparent)]
+    NotItsHost(#[from] NotItsHost),
     /// It could not be run or joined.
     #[error("the gateway could not be started: {0}; `opsgate serve` shows why")]
     Io(#[from] std::io::Error),
@@ -70,8 +74,12 @@ pub enum StartFailed {
 pub async fn join_or_start(settings: &Settings, hello: &Hello) -> Result<(UnixStream, HelloReply), StartFailed> {
     let joined = async {
         if let Some(socket) = settings.service() {
-            // INVARIANT: where the machine has a gateway, none is started beside it (test: tests/setup.rs, a_stopped_service_is_told).
-            return join(&socket, hello).await.map_err(|source| StartFailed::Service { socket, source });
+            // INVARIANT: where the machine has a gateway, none is started beside it (test: tests/setup.rs,
+            // a_stopped_service_is_told_and_no_other_is_started).
+            return join(&socket, hello).await.map_err(|error| match error {
+                JoinError::Io(source) => StartFailed::Service { socket, source },
+                JoinError::NotItsHost(error) => error.into(),
+            });
         }
         let home = Home::open(&settings.home)?;
         match join(&home.socket(), hello).await {

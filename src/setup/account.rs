@@ -24,7 +24,7 @@ impl Step for Account {
         match Accounts::read(self.layout.root()).user(name) {
             None => Ok(State::Missing),
             Some(user) if user.uid == 0 => Err(SetupError::new(format!("the user `{name}` is root; name another with --user"))),
-            Some(user) if logs_in(user) => {
+            Some(user) if user.logs_in() => {
                 Err(SetupError::new(format!("the user `{name}` is a person's: it can log in with {}; name another with --user", user.shell)))
             }
             Some(_) => Ok(State::Done),
@@ -39,12 +39,6 @@ impl Step for Account {
         command.args(["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "--home-dir"]);
         run(command.arg(self.layout.home()).arg(self.layout.name())).map(|_| ())
     }
-}
-
-/// Whether a person could log in as this user.
-pub(super) fn logs_in(user: &User) -> bool {
-    let shell = user.shell.rsplit('/').next().unwrap_or_default();
-    !["nologin", "false", "true", "sync"].contains(&shell)
 }
 
 /// The gateway's user, once it is there.

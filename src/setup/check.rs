@@ -11,7 +11,7 @@ use super::recorded::Recorded;
 use super::{account, script, unit};
 use crate::catalogue;
 use crate::policy::Policy;
-use crate::trust::{Accounts, User, guarded_for};
+use crate::trust::{Accounts, User, guarded_for, hosts};
 
 /// How long the gateway may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -72,12 +72,12 @@ impl Facts<'_> {
 
     /// What only a running gateway shows.
     fn running(&mut self, user: &User) {
+        self.add("socket-folder", socket_folder(self.layout, user));
         let pid = match answering(self.layout, user) {
             Ok(pid) => pid,
             Err(why) => return self.add("socket", Err(why)),
         };
         self.add("socket", Ok(format!("{} answers as `{}`", self.layout.socket().display(), user.name)));
-        self.add("socket-folder", socket_folder(self.layout, user));
         self.add("process", process(self.layout, user, pid));
         self.add("unattachable", unattachable(pid));
     }
@@ -89,14 +89,14 @@ fn user_is_apart(layout: &Layout, accounts: &Accounts, agent: Option<&User>) -> 
     if user.uid == 0 {
         return Err(format!("{shown} is root"));
     }
-    if account::logs_in(&user) {
+    if user.logs_in() {
         return Err(format!("{shown} can log in with {}", user.shell));
     }
     let Some(agent) = agent else { return Err("the agent's user is not known; name it with --agent".to_owned()) };
     if agent.uid == user.uid {
         return Err(format!("{shown} is the agent's user too"));
     }
-    if !accounts.only(user.gid, &[user.uid]) {
+    if !accounts.only_listed(user.gid, &[user.uid]) {
         return Err(format!("others are in the group {}", accounts.group_text(user.gid)));
     }
     Ok(format!("{shown} does not log in, and is not the agent's {}", accounts.user_text(agent.uid)))
@@ -188,10 +188,19 @@ fn answering(layout: &Layout, user: &User) -> Result<u32, String> {
     u32::try_from(peer.pid.as_raw_nonzero().get()).map_err(|error| error.to_string())
 }
 
+/// Root's, so that what runs as the gateway's user cannot change its mode; that user puts its socket there by its group.
 fn socket_folder(layout: &Layout, user: &User) -> Found {
-    guarded_for(layout.socket().parent().unwrap_or(Path::new("/run")), &[0, user.uid])
-        .map(|()| "nobody else can put a socket in its place".to_owned())
-        .map_err(|exposed| exposed.to_string())
+    let (socket, folder) = (layout.socket(), layout.run());
+    let meta = folder.symlink_metadata().map_err(|error| format!("{}: {error}", folder.display()))?;
+    if !meta.is_dir() || (meta.uid(), meta.gid(), meta.mode() & 0o7777) != (0, user.gid, 0o775) {
+        let shown = folder.display();
+        return Err(format!("{shown} should be root:{0} 0775; run `chown root:{0} {shown} && chmod 0775 {shown}`", user.name));
+    }
+    let hosts = hosts(&socket).map_err(|error| error.to_string())?;
+    if !hosts.contains(user.uid) {
+        return Err(format!("{} is not where `{}` listens", socket.display(), user.name));
+    }
+    Ok("nobody else can put a socket in its place".to_owned())
 }
 
 /// The installed program, under the gateway's user in every respect, without capabilities.

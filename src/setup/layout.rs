@@ -92,10 +92,17 @@ impl Layout {
         self.etc().join(format!("{}.env", self.name))
     }
 
+    /// The folder of the socket. It is root's, and the gateway's group writes there: what runs as the gateway's user, a
+    /// declared command too, can change the mode of what is its own, but lets nobody else in here.
+    #[must_use]
+    pub fn run(&self) -> PathBuf {
+        run_folder(&self.name)
+    }
+
     /// The socket that the machine's users join.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        run_folder(&self.name).join("gateway.sock")
+        self.run().join("gateway.sock")
     }
 
     /// The systemd unit.

@@ -14,6 +14,7 @@ pub(super) fn text(layout: &Layout, recorded: &Recorded) -> String {
         .replace("@HOME@", &layout.home().display().to_string())
         .replace("@POLICY@", &layout.policy().display().to_string())
         .replace("@ENVIRONMENT@", &layout.environment().display().to_string())
+        .replace("@RUN@", &layout.run().display().to_string())
         .replace("@SOCKET@", &layout.socket().display().to_string())
         .replace("@LISTEN@", &listen)
 }

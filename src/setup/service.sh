@@ -41,7 +41,8 @@ environment() {
 
 start() {
     if running; then echo "@NAME@ runs already"; return; fi
-    install -d -o @NAME@ -g @NAME@ -m 0755 "$(dirname @SOCKET@)"
+    # Root's, so that nothing which runs as the gateway's user opens it to others.
+    install -d -o root -g @NAME@ -m 0775 @RUN@
     environment
     # The gateway says on its standard output, in one line, whether it started.
     said=$(mktemp -d)

@@ -10,13 +10,15 @@ use super::recorded::Recorded;
 /// - `/proc` shows all processes: a sandboxed command's limit of threads counts those of the gateway, which hides itself.
 /// - `RestrictSUIDSGID` would take `openat2` away, by which the sandbox opens what was judged and nothing else; the sandbox
 ///   refuses those modes itself, and no tool sets them.
+/// - The socket's folder is made as root and is root's: a `RuntimeDirectory` would be the gateway's user's, and a declared
+///   command could change its mode. It is made before `ReadWritePaths` is looked at.
 /// - `capset` is how the sandbox gives capabilities up.
 /// - What the gateway runs is under the same rules: see the unit's own word on programs that make code as they run.
 pub(super) fn text(layout: &Layout, recorded: &Recorded) -> String {
     let name = layout.name();
-    let mut writable = vec![layout.home()];
-    writable.extend(recorded.writable.iter().cloned());
-    let writable: Vec<_> = writable.iter().map(|path| quoted(&path.display().to_string())).collect();
+    let mut writable = vec![layout.home().display().to_string(), format!("-{}", layout.run().display())];
+    writable.extend(recorded.writable.iter().map(|path| path.display().to_string()));
+    let writable: Vec<_> = writable.iter().map(|path| quoted(path)).collect();
     let listen = recorded.listen.map(|listen| format!("Environment=OPSGATE_LISTEN={listen}\n")).unwrap_or_default();
     format!(
         "\
@@ -27,6 +29,7 @@ After=network.target
 
 [Service]
 Type=exec
+ExecStartPre=+install -d -o root -g {name} -m 0775 {run}
 ExecStart={program} {serve}
 User={name}
 Group={name}
@@ -35,8 +38,6 @@ Environment=OPSGATE_HOME={home}
 Environment=OPSGATE_POLICY={policy}
 Environment=OPSGATE_SOCKET={socket}
 {listen}EnvironmentFile=-{environment}
-RuntimeDirectory={name}
-RuntimeDirectoryMode=0755
 WorkingDirectory=/
 Restart=on-failure
 RestartSec=1
@@ -81,6 +82,7 @@ WantedBy=multi-user.target
         home = layout.home().display(),
         policy = layout.policy().display(),
         socket = layout.socket().display(),
+        run = layout.run().display(),
         environment = layout.environment().display(),
         writable = writable.join(" "),
     )

@@ -17,6 +17,15 @@ pub struct User {
     pub shell: String,
 }
 
+impl User {
+    /// Whether a person could log in as this user.
+    #[must_use]
+    pub fn logs_in(&self) -> bool {
+        let shell = self.shell.rsplit('/').next().unwrap_or_default();
+        !["nologin", "false", "true", "sync"].contains(&shell)
+    }
+}
+
 /// A group of `/etc/group`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
@@ -28,11 +37,12 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
-/// All of them. Users of a directory service are not among them: what depends on one is then judged strictly.
+/// All of them. Those of a directory service are not among them: where the machine asks one, no group counts as somebody's alone.
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     users: Vec<User>,
     groups: Vec<Group>,
+    directory: bool,
 }
 
 impl Accounts {
@@ -40,7 +50,24 @@ impl Accounts {
     #[must_use]
     pub fn read(root: &Path) -> Self {
         let text = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
-        Self::parse(&text("etc/passwd"), &text("etc/group"))
+        Self::parse(&text("etc/passwd"), &text("etc/group")).asking(&text("etc/nsswitch.conf"))
+    }
+
+    /// On a machine that looks users up as this `nsswitch.conf` says.
+    fn asking(self, nsswitch: &str) -> Self {
+        let sources = nsswitch.lines().filter_map(|line| {
+            let (database, sources) = line.split('#').next().unwrap_or_default().split_once(':')?;
+            ["passwd", "group", "initgroups"].contains(&database.trim()).then_some(sources)
+        });
+        // `[NOTFOUND=return]` and the like tell what to do with an answer, and name no source.
+        let words: Vec<_> = sources.flat_map(|sources| sources.split(['[', ']']).step_by(2).flat_map(str::split_whitespace)).collect();
+        Self { directory: words.iter().any(|source| !["files", "systemd"].contains(source)), ..self }
+    }
+
+    /// Whether there are users and groups that the machine's own files do not list.
+    #[must_use]
+    pub fn has_directory(&self) -> bool {
+        self.directory
     }
 
     /// Reads the two files' text; lines that do not fit list nobody.
@@ -58,7 +85,7 @@ impl Accounts {
             let members = members.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
             Some(Group { name: name.into(), gid: gid.parse().ok()?, members })
         };
-        Self { users: passwd.lines().filter_map(user).collect(), groups: group.lines().filter_map(group_of).collect() }
+        Self { users: passwd.lines().filter_map(user).collect(), groups: group.lines().filter_map(group_of).collect(), directory: false }
     }
 
     /// The user of this name.
@@ -79,14 +106,40 @@ impl Accounts {
         self.groups.iter().find(|group| group.name == name)
     }
 
+    /// Whether a person could log in as the user of this number: one of a directory service could, and one that nobody lists
+    /// cannot.
+    #[must_use]
+    pub fn logs_in(&self, uid: u32) -> bool {
+        let mut listed = self.users.iter().filter(|user| user.uid == uid).peekable();
+        if listed.peek().is_none() { self.directory } else { listed.any(User::logs_in) }
+    }
+
+    /// Whether anybody but root and these users could log in on this machine.
+    #[must_use]
+    pub fn others_log_in(&self, uids: &[u32]) -> bool {
+        self.directory || self.users.iter().any(|user| user.uid != 0 && !uids.contains(&user.uid) && user.logs_in())
+    }
+
+    /// The users whose first group this is.
+    pub fn of_group(&self, gid: u32) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(move |user| user.gid == gid)
+    }
+
     /// The groups that list this user, its first one among them.
     pub fn groups_of(&self, user: &User) -> impl Iterator<Item = &Group> {
         self.groups.iter().filter(move |group| group.gid == user.gid || group.members.contains(&user.name))
     }
 
-    /// Whether nobody but these users is in the group. A group that is not listed may have members we cannot see.
+    /// Whether nobody but these users is in the group. A group that is not listed may have members we cannot see, and any
+    /// group may be the first one of a directory's user.
     #[must_use]
     pub fn only(&self, gid: u32, uids: &[u32]) -> bool {
+        !self.directory && self.only_listed(gid, uids)
+    }
+
+    /// As [`Accounts::only`], of the users that the machine's own files list: where who is let in is held against something else too.
+    #[must_use]
+    pub fn only_listed(&self, gid: u32, uids: &[u32]) -> bool {
         let mut listed = self.groups.iter().filter(|group| group.gid == gid).peekable();
         let is_ours = |name: &String| self.user(name).is_some_and(|user| uids.contains(&user.uid));
         listed.peek().is_some()
@@ -134,5 +187,40 @@ mod tests {
             assert_eq!(accounts.only(gid, uids), expected, "{gid} {uids:?}");
         }
         assert_eq!(accounts.user("broken"), None);
+    }
+
+    #[test]
+    fn who_logs_in_is_told_by_the_shell() {
+        let passwd = format!("{PASSWD}gate:x:990:990::/:/usr/sbin/nologin\ngate2:x:991:991::/:/bin/false\nalias:x:991:991::/:/bin/zsh\n");
+        let accounts = Accounts::parse(&passwd, GROUP);
+        for (uid, expected) in [(0, true), (1000, true), (990, false), (991, true), (4242, false)] {
+            assert_eq!(accounts.logs_in(uid), expected, "{uid}");
+        }
+        assert!(accounts.others_log_in(&[990]) && accounts.others_log_in(&[1000, 1001]));
+        assert!(!accounts.others_log_in(&[1000, 1001, 991]));
+    }
+
+    #[test]
+    fn where_a_directory_is_asked_no_group_is_private() {
+        for (nsswitch, asks) in [
+            ("", false),
+            ("passwd: files systemd\ngroup:\tfiles [SUCCESS=merge] systemd\nhosts: files dns\n", false),
+            ("passwd: files # sss\n", false),
+            ("passwd: files sss\n", true),
+            ("group: files [NOTFOUND=return] ldap\n", true),
+            (" passwd : compat\n", true),
+            ("initgroups: winbind\n", true),
+        ] {
+            let accounts = Accounts::parse(PASSWD, GROUP).asking(nsswitch);
+            assert_eq!(accounts.has_directory(), asks, "{nsswitch}");
+            assert_eq!(accounts.only(1000, &[1000]), !asks, "{nsswitch}");
+            assert!(accounts.only_listed(1000, &[1000]));
+        }
+        let asking = Accounts::parse(PASSWD, GROUP).asking("passwd: files sss\n");
+        assert!(asking.logs_in(4242) && asking.others_log_in(&[1000, 1001]));
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("etc")).unwrap();
+        std::fs::write(dir.path().join("etc/nsswitch.conf"), "passwd: files sss\n").unwrap();
+        assert!(Accounts::read(dir.path()).has_directory());
     }
 }

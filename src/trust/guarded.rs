@@ -64,8 +64,13 @@ pub fn guarded(path: &Path) -> Result<(), Exposed> {
 ///
 /// # Errors
 /// As [`guarded`].
-// INVARIANT: every component is judged, of every symlink's target too (test: each_step_of_the_way_is_judged).
 pub fn guarded_for(path: &Path, owners: &[u32]) -> Result<(), Exposed> {
+    guarded_where(path, owners, Accounts::only)
+}
+
+/// As [`guarded_for`], where `alone` says whether a group that may write has no other member than these users.
+// INVARIANT: every component is judged, of every symlink's target too (test: each_step_of_the_way_is_judged).
+pub(super) fn guarded_where(path: &Path, owners: &[u32], alone: fn(&Accounts, u32, &[u32]) -> bool) -> Result<(), Exposed> {
     let exposed = |at: &Path, who: String, mend: String| Exposed { path: path.to_owned(), at: at.to_owned(), who, mend };
     let absolute = std::path::absolute(path).map_err(|error| exposed(path, format!("has no absolute name ({error})"), "pwd".to_owned()))?;
     let mut ahead: VecDeque<OsString> = parts(&absolute);
@@ -77,7 +82,7 @@ pub fn guarded_for(path: &Path, owners: &[u32]) -> Result<(), Exposed> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(exposed(&at, format!("cannot be looked at ({error})"), format!("ls -ld {}", quoted(&at)))),
         };
-        judge(&at, &meta, owners).map_err(|(who, mend)| exposed(&at, who, mend))?;
+        judge(&at, &meta, owners, alone).map_err(|(who, mend)| exposed(&at, who, mend))?;
         if meta.is_symlink() {
             links += 1;
             let target = std::fs::read_link(&at).ok().filter(|_| links <= MOST_LINKS);
@@ -110,7 +115,7 @@ fn parts(path: &Path) -> VecDeque<OsString> {
 }
 
 /// One component: what is wrong with it, and the mend.
-fn judge(at: &Path, meta: &Metadata, owners: &[u32]) -> Result<(), (String, String)> {
+fn judge(at: &Path, meta: &Metadata, owners: &[u32], alone: fn(&Accounts, u32, &[u32]) -> bool) -> Result<(), (String, String)> {
     let accounts = std::cell::LazyCell::new(|| Accounts::read(Path::new("/")));
     let name = quoted(at);
     if !owners.contains(&meta.uid()) {
@@ -136,7 +141,7 @@ fn judge(at: &Path, meta: &Metadata, owners: &[u32]) -> Result<(), (String, Stri
             Tag::OwningGroup => meta.gid(),
             Tag::Group(gid) => gid,
         };
-        if !accounts.only(group, owners) {
+        if !alone(&accounts, group, owners) {
             let mend = match holder {
                 Tag::Group(gid) => format!("setfacl -x g:{gid} {name}"),
                 _ if listed => format!("setfacl -m g::rX {name}"),
@@ -146,6 +151,25 @@ fn judge(at: &Path, meta: &Metadata, owners: &[u32]) -> Result<(), (String, Stri
         }
     }
     Ok(())
+}
+
+/// Whether a folder above this path is root's and lets nobody through but root and these users: whatever modes they give to
+/// what is beneath it, nobody else comes as far.
+pub(super) fn closed_above(path: &Path, users: &[u32]) -> bool {
+    let accounts = Accounts::read(Path::new("/"));
+    let Ok(path) = path.canonicalize() else { return false };
+    path.ancestors().skip(1).any(|at| {
+        let Ok(meta) = at.symlink_metadata() else { return false };
+        let Ok(acl) = access_list(at) else { return false };
+        owners(0).contains(&meta.uid())
+            && acl.unwrap_or_else(|| Acl::of_mode(meta.mode())).holders(1).all(|holder| match holder {
+                Tag::Owner | Tag::Mask => true,
+                Tag::Other => false,
+                Tag::User(uid) => users.contains(&uid),
+                Tag::OwningGroup => accounts.only_listed(meta.gid(), users),
+                Tag::Group(gid) => accounts.only_listed(gid, users),
+            })
+    })
 }
 
 /// The access list of a file, where it has one beside its mode.

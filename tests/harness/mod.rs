@@ -13,6 +13,7 @@
 pub mod commands;
 pub mod http;
 pub mod repository;
+pub mod skipped;
 pub mod stdio;
 pub mod tools;
 

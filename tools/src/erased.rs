@@ -39,7 +39,7 @@ pub enum Action {
 }
 
 type ReadRun = dyn FnOnce(OutputFilter, Receipt<Written>) -> BoxFuture<'static, Result<Value, ToolError>> + Send;
-type WriteRun = dyn FnOnce(OutputFilter, Receipt<Durable>) -> BoxFuture<'static, Result<Value, ToolError>> + Send;
+type WriteRun = dyn FnOnce(OutputFilter, Receipt<Durable>) -> BoxFuture<'static, Result<Done, ToolError>> + Send;
 type PreviewRun = dyn Fn(OutputFilter) -> BoxFuture<'static, Result<Preview, ToolError>> + Send + Sync;
 
 /// A resolved read.
@@ -53,6 +53,15 @@ impl ReadAction {
     pub async fn run(self, filter: OutputFilter, receipt: Receipt<Written>) -> Result<Value, ToolError> {
         (self.0)(filter, receipt).await
     }
+}
+
+/// A write that was made.
+#[derive(Debug)]
+pub struct Done {
+    /// The structured answer.
+    pub answer: Value,
+    /// What was made, by the name that its system gives it.
+    pub reference: Option<String>,
 }
 
 /// A resolved write with its preview.
@@ -85,7 +94,7 @@ impl WriteAction {
     ///
     /// # Errors
     /// What the tool's own `write` answers.
-    pub async fn run(self, filter: OutputFilter, receipt: Receipt<Durable>) -> Result<Value, ToolError> {
+    pub async fn run(self, filter: OutputFilter, receipt: Receipt<Durable>) -> Result<Done, ToolError> {
         let Self { preview, run } = self;
         drop(preview); // it shares the target, which the write takes by value
         run(filter, receipt).await
@@ -163,8 +172,10 @@ impl<T: WriteTool> Tool for Write<T> {
                 Box::pin(async move {
                     matching(receipt.args(), digest)?;
                     let target = Arc::into_inner(target).ok_or_else(|| ToolError::internal("a preview still holds the write's target"))?;
-                    let result = structured(tool.write(target, &filter, receipt).await?)?;
-                    Ok(json!({ "status": "done", "result": result }))
+                    let output = tool.write(target, &filter, receipt).await?;
+                    let reference = T::reference(&output);
+                    let result = structured(output).map_err(ToolError::maybe_done)?;
+                    Ok(Done { answer: json!({ "status": "done", "result": result }), reference })
                 })
             });
             Ok(Prepared { scopes, args: digest, action: Action::Write(WriteAction { preview, run }), change, time })

@@ -105,6 +105,8 @@ impl HttpWire {
         tcp.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(30)).http1_max_buf_size(64 << 10);
+        // What may have been sent is not sent again.
+        builder.retry_canceled_requests(false);
         let connections = if to.scheme == Scheme::HTTPS {
             tcp.enforce_http(false);
             let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(rustls::crypto::ring::default_provider())?;

@@ -125,6 +125,11 @@ pub trait WriteTool: Send + Sync + 'static {
         None
     }
 
+    /// What was made, by the name that its system gives it (a commit, an issue's address): the record keeps it.
+    fn reference(_output: &Self::Output) -> Option<String> {
+        None
+    }
+
     /// Shows what would happen, without doing it.
     fn preview(&self, target: &Self::Target, filter: &OutputFilter) -> impl Future<Output = Result<Preview, ToolError>> + Send;
 

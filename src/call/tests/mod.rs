@@ -98,6 +98,9 @@ impl<const ASK: bool> WriteTool for Write<ASK> {
     fn time(&self, target: &String) -> Option<Duration> {
         (target == "takes an hour").then(|| Duration::from_secs(3600))
     }
+    fn reference(output: &Output) -> Option<String> {
+        Some(format!("note {}", output.said.len()))
+    }
     async fn preview(&self, target: &String, _: &OutputFilter) -> Result<Preview, ToolError> {
         self.0.did("previewed");
         Ok(Preview { summary: target.clone(), change: Value::Null })
@@ -106,6 +109,10 @@ impl<const ASK: bool> WriteTool for Write<ASK> {
         self.0.did(format!("{target}, intent on disk: {}", self.0.on_disk(receipt.seq())));
         match target.as_str() {
             "takes an hour" => std::future::pending().await,
+            "answers a secret" => return Ok(Output { said: format!("ghp_{}abcd", uuid::Uuid::new_v4().simple()) }),
+            "answers much" => return Ok(Output { said: "x".repeat(1 << 20) }),
+            "breaks after it" => return Err(ToolError::internal("synced, though it was written").maybe_done()),
+            "breaks before it" => return Err(ToolError::internal("nothing was written")),
             "then the disk fails" => self.0.fail.store(true, Ordering::SeqCst),
             _ => {}
         }

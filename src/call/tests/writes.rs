@@ -84,3 +84,23 @@ async fn progress_is_scrubbed() {
     let heard = heard.lock().unwrap().clone();
     assert!(heard.len() == 1 && heard[0].starts_with("says [REDACTED:") && !heard[0].contains('\u{202e}'), "{heard:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_is_withheld_is_told_as_done() {
+    let bench = Bench::with_policy(&format!("{POLICY}scrub: {{on_exposure: withhold}}\n"));
+    for text in ["answers a secret", "answers much"] {
+        let (code, said) = bench.call("github_note", text).await;
+        assert!(code.is_none() && said.starts_with(r#"{"status":"done","withheld":"the answer h"#) && !said.contains("ghp_"), "{code:?} {said}");
+    }
+    assert_eq!(bench.entries(), ["call.intent", "call.outcome ok", "call.intent", "call.outcome ok"]);
+    assert!(bench.log().contains(r#""reference":"note 40""#), "{}", bench.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_fails_after_its_effect_is_indeterminate() {
+    let bench = Bench::new();
+    for text in ["breaks after it", "breaks before it"] {
+        assert_eq!(bench.call("github_note", text).await.0, Some(Code::Internal));
+    }
+    assert_eq!(bench.entries(), ["call.intent", "call.outcome indeterminate", "call.intent", "call.outcome error"]);
+}

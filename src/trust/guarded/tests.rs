@@ -63,7 +63,7 @@ fn an_access_list_counts() {
     let set = |acl: &Acl| rustix::fs::setxattr(&file, "system.posix_acl_access", &acl.bytes(), rustix::fs::XattrFlags::empty());
     let plain = Acl::of_mode(0o644);
     if set(&plain.granting(4_000_001, 4)) == Err(rustix::io::Errno::OPNOTSUPP) {
-        eprintln!("SKIPPED: this file system has no access lists");
+        crate::skipped::skipped("this file system has no access lists");
         return;
     }
     guarded(&file).unwrap();
@@ -77,7 +77,7 @@ fn an_access_list_counts() {
 #[test]
 fn others_files_and_groups_with_others_are_told_with_the_mend() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can give files away");
+        crate::skipped::skipped("only root can give files away");
         return;
     }
     let (_dir, file) = tree();

@@ -83,6 +83,10 @@ impl WriteTool for CreateIssue {
         Ok((Target { session, repo, request: NewIssue { title, body, labels } }, scopes))
     }
 
+    fn reference(output: &Output) -> Option<String> {
+        Some(output.html_url.clone())
+    }
+
     async fn preview(&self, target: &Target, _filter: &OutputFilter) -> Result<Preview, ToolError> {
         Ok(Preview {
             summary: format!("open an issue in {}: {}", target.repo.as_str(), target.request.title),
@@ -92,7 +96,7 @@ impl WriteTool for CreateIssue {
 
     async fn write(&self, target: Target, _filter: &OutputFilter, _receipt: Receipt<Durable>) -> Result<Output, ToolError> {
         let issue: Issue = target.session.post(&address(&target.repo), &target.request).await?.body;
-        issue.in_repo(&target.repo)?;
+        issue.in_repo(&target.repo).map_err(ToolError::maybe_done)?;
         Ok(Output { number: issue.number, labels: issue.labels(), html_url: issue.html_url, state: issue.state, title: issue.title })
     }
 }

@@ -60,6 +60,8 @@ pub(super) fn of_client(error: &octocrab::Error, doing: Doing, id: &str) -> Tool
         }
         None => upstream(format!("github answered with something that does not fit its own description{after}")),
     };
+    let is_harmless = doing == Doing::Reading || matches!(wire, Some(WireError::Unsent(_) | WireError::Redirected(_)));
+    let told = if is_harmless { told } else { told.maybe_done() };
     let why = wire.map_or_else(|| error.to_string(), ToString::to_string);
     told.because(if id.is_empty() { why } else { format!("request {id}: {why}") })
 }
@@ -99,6 +101,7 @@ pub(super) fn of_status(parts: &Parts, body: &[u8], doing: Doing) -> ToolError {
         status if status.is_server_error() => upstream(format!("github failed by itself ({}); try again later{}", status.as_u16(), aftermath(doing))),
         status => upstream(format!("github refused the request with status {}", status.as_u16())),
     };
+    let told = if doing == Doing::Writing && parts.status.is_server_error() { told.maybe_done() } else { told };
     let text = if said.message.is_empty() { String::from_utf8_lossy(body).into_owned() } else { said.message };
     told.because(format!("status {}, request {}: {}", parts.status.as_u16(), request_id(&parts.headers), text))
 }

@@ -46,7 +46,8 @@ pub(super) struct Target {
 pub(super) struct Output {
     path: String,
     /// of the git blob
-    sha: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha: Option<String>,
     size: u64,
     /// utf-8, utf-8-lossy, binary
     encoding: &'static str,
@@ -129,11 +130,11 @@ fn show(entry: Entry, repo: &RepoRef, path: &RepoPath, address: &str, cursor: Op
     }
     let bytes = bytes_of(&entry, path)?;
     let mut output = Output {
-        path: entry.path,
-        sha: entry.sha,
+        path: entry.path.clone(),
+        sha: Some(entry.sha.clone()),
         size: entry.size,
         encoding: "binary",
-        html_url: entry.html_url,
+        html_url: entry.html_url.clone(),
         total_lines: None,
         start_line: None,
         content: None,
@@ -142,12 +143,15 @@ fn show(entry: Entry, repo: &RepoRef, path: &RepoPath, address: &str, cursor: Op
     if bytes.contains(&0) {
         return Ok(output);
     }
-    let text = match String::from_utf8(bytes) {
+    let (text, encoding) = match String::from_utf8(bytes) {
         Ok(text) => (text, "utf-8"),
         Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), "utf-8-lossy"),
     };
-    let whole = filter.redacted(text.0);
-    let question = Question::of(&["github_get_file", address, &output.sha]);
+    let whole = filter.redacted(text.clone());
+    if whole != text {
+        output.sha = None; // with it, guesses at what was redacted could be tried
+    }
+    let question = Question::of(&["github_get_file", address, &entry.sha]);
     let from: usize = match cursor {
         Some(cursor) => question.place(cursor)?.parse().map_err(|_| stale())?,
         None => 0,
@@ -155,7 +159,7 @@ fn show(entry: Entry, repo: &RepoRef, path: &RepoPath, address: &str, cursor: Op
     let (before, rest) = whole.split_at_checked(from).filter(|(_, rest)| from == 0 || !rest.is_empty()).ok_or_else(stale)?;
     let end = Budget::new(filter.output_bytes()).cut(rest.as_bytes());
     let shown = rest.get(..end).unwrap_or(rest);
-    output.encoding = text.1;
+    output.encoding = encoding;
     output.total_lines = Some(whole.lines().count());
     output.start_line = Some(1 + before.matches('\n').count());
     output.content = Some(shown.to_owned());

@@ -4,7 +4,7 @@ use super::{inside, supervisor};
 
 /// The first argument of a process that is a part of the sandbox.
 pub(super) const SUPERVISE: &str = "sandbox-enter";
-/// Its second argument in the process that becomes the command.
+/// Its second argument in the process that becomes the command; the supervisor's number comes after it.
 pub(super) const INSIDE: &str = "inside";
 
 /// Where this process was started to enter the sandbox, does that and never returns; else does nothing.
@@ -17,7 +17,7 @@ pub fn enter() {
         return;
     }
     let code = match args.next() {
-        Some(second) if second == INSIDE => inside::become_the_command(),
+        Some(second) if second == INSIDE => inside::become_the_command(args.next().and_then(|parent| parent.to_str()?.parse().ok())),
         _ => supervisor::supervise(),
     };
     std::process::exit(code);

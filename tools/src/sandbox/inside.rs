@@ -29,10 +29,10 @@ fn because<E: fmt::Display>(step: &'static str) -> impl FnOnce(E) -> Failed {
 }
 
 /// Reads the order from standard input, says on standard error what fails, and does not come back where nothing does.
-pub(super) fn become_the_command() -> i32 {
+pub(super) fn become_the_command(supervisor: Option<i32>) -> i32 {
     // Kept under another number: standard error becomes the command's own.
     let tell = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 3);
-    let Failed(step, why) = match narrow() {
+    let Failed(step, why) = match narrow(supervisor) {
         Ok(never) => match never {},
         Err(failed) => failed,
     };
@@ -43,12 +43,15 @@ pub(super) fn become_the_command() -> i32 {
 }
 
 // INVARIANT: nothing of the command runs before the last of these (tests: tests/sandbox.rs, one for each).
-fn narrow() -> Result<std::convert::Infallible, Failed> {
+fn narrow(supervisor: Option<i32>) -> Result<std::convert::Infallible, Failed> {
     close_the_inherited().map_err(because("closing what was inherited"))?;
     let mut order = Vec::new();
     io::stdin().lock().read_to_end(&mut order).map_err(because("reading the order"))?;
     let order: Order = serde_json::from_slice(&order).map_err(because("reading the order"))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(because("ending with the supervisor"))?;
+    if supervisor.is_none() || rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get()) != supervisor {
+        return Err(Failed("ending with the supervisor", "it has ended already".to_owned()));
+    }
     // Where memory is short, it is the command that goes, not the gateway.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000"); // a `/proc` that is read-only
     rustix::process::setsid().map_err(because("beginning a session"))?;

@@ -57,7 +57,7 @@ pub enum Access {
 pub struct Limits {
     /// How long it may take.
     pub time: Duration,
-    /// How many bytes its processes may hold together.
+    /// How many bytes its processes may hold together, with its private folder where that is in memory.
     pub memory: u64,
     /// How many processes it may have at once.
     pub processes: u64,
@@ -65,11 +65,14 @@ pub struct Limits {
     pub threads: u64,
     /// How long a file it may write.
     pub file_bytes: u64,
+    /// How much its private folder may hold together. What it writes elsewhere, where that was granted, is bounded for each
+    /// file alone: neither their number nor their sum is. Nor is what the kernel keeps for its sockets and pipes.
+    pub home_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_mins(10), memory: 2 << 30, processes: 256, threads: 2048, file_bytes: 4 << 30 }
+        Self { time: Duration::from_mins(10), memory: 2 << 30, processes: 256, threads: 2048, file_bytes: 4 << 30, home_bytes: 4 << 30 }
     }
 }
 
@@ -101,7 +104,17 @@ impl Order {
     }
 }
 
-/// How it ended, told by the supervisor: one line of JSON.
+/// What the supervisor says, each a line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Said {
+    /// The process that becomes the command is there, and this is its number.
+    Began(i32),
+    /// Its last word.
+    Ended(Told),
+}
+
+/// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Told {
@@ -109,6 +122,7 @@ pub(super) enum Told {
     Signalled(i32),
     TimedOut,
     TooMuchMemory,
+    TooMuchDisk,
     TooManyProcesses,
     Cancelled,
     /// It never began: which step failed, and why.

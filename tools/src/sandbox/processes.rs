@@ -8,6 +8,7 @@ pub(super) struct Process {
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) group: i32,
+    pub(super) session: i32,
     pub(super) threads: u64,
     pub(super) is_zombie: bool,
 }
@@ -28,8 +29,9 @@ fn parsed(pid: i32, stat: &str) -> Option<Process> {
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    let threads = fields.nth(14)?.parse().ok()?;
-    Some(Process { pid, parent, group, threads, is_zombie: matches!(state, "Z" | "X") })
+    let session = fields.next()?.parse().ok()?;
+    let threads = fields.nth(13)?.parse().ok()?;
+    Some(Process { pid, parent, group, session, threads, is_zombie: matches!(state, "Z" | "X") })
 }
 
 /// What a process holds, in bytes.
@@ -76,8 +78,8 @@ mod tests {
 
     #[test]
     fn a_line_of_stat_is_read_whatever_the_program_is_called() {
-        let line = "7 (a) S 1) Z 3 5 5 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 9 0 1 2 3";
-        assert_eq!(parsed(7, line), Some(Process { pid: 7, parent: 3, group: 5, threads: 9, is_zombie: true }));
+        let line = "7 (a) S 1) Z 3 5 6 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 9 0 1 2 3";
+        assert_eq!(parsed(7, line), Some(Process { pid: 7, parent: 3, group: 5, session: 6, threads: 9, is_zombie: true }));
         assert_eq!(parsed(7, "7 (a"), None);
         assert_eq!(parsed(7, "7 (a) S 1"), None);
     }

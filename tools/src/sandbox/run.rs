@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines, Take};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio_util::sync::CancellationToken;
 
 use super::available::{Missing, available};
 use super::capture::{Capture, Output};
 use super::enter::SUPERVISE;
+use super::group::Group;
+use super::home::Home;
 use super::inside::{MOVED, PROGRAM};
-use super::job::{Job, Order, Told};
+use super::job::{Job, Order, Said, Told};
 use super::plain::plain;
 use crate::error::{ToolError, ToolErrorKind};
 
@@ -36,6 +38,8 @@ pub enum How {
     TimedOut,
     /// Its processes held more than they may together.
     TooMuchMemory,
+    /// Its private folder held more than it may.
+    TooMuchDisk,
     /// It had more processes or threads than it may.
     TooManyProcesses,
     /// The caller cancelled.
@@ -77,7 +81,7 @@ impl Sandbox {
     /// Where the command did not start. However it ended once it had started is no error.
     pub async fn run(&self, job: Job, cancel: &CancellationToken, on_output: impl FnMut(&str) + Send) -> Result<Ended, ToolError> {
         // Removed by the supervisor, which is there for it even where the gateway is not; and by this guard.
-        let home = tempfile::Builder::new().prefix("opsgate-run-").tempdir().map_err(not_made)?;
+        let home = Home::make().map_err(not_made)?;
         let started = Instant::now();
         let patience = job.limits.time + BEYOND;
         let (folder, order) = Order::of(job, home.path().to_owned());
@@ -87,38 +91,81 @@ impl Sandbox {
         command.arg(SUPERVISE).env_clear().current_dir(format!("/proc/self/fd/{}", folder.as_raw_fd())).process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(not_made)?;
         drop(folder);
-        let (capture, said) = tokio::time::timeout(patience, follow(&mut child, &line, cancel, on_output))
-            .await
-            .map_err(|_| ToolError::internal("the sandbox's supervisor did not end"))?
-            .map_err(not_made)?;
+        let mut heard = Heard::default();
+        let followed = tokio::time::timeout(patience, follow(&mut child, &line, cancel, on_output, &mut heard)).await;
+        if followed.is_err() {
+            let _ = child.start_kill(); // it may be stopped, or wait for a disk
+            heard.end_the_group().await;
+            return Err(ToolError::internal("the sandbox's supervisor did not end"));
+        }
+        let capture = followed.map_err(ToolError::internal)?.map_err(not_made)?;
         let status = child.wait().await.map_err(ToolError::internal)?;
-        let told = serde_json::from_str::<Told>(said.trim())
-            .map_err(|_| ToolError::internal(format!("the sandbox's supervisor ended with {status} and said: {said}")))?;
+        let Some(told) = heard.told else {
+            return Err(ToolError::internal(format!("the sandbox's supervisor ended with {status} and said: {}", heard.other)));
+        };
         Ok(Ended { how: ended(told)?, output: capture.output(), duration: started.elapsed() })
     }
 }
 
+/// What the supervisor said.
+#[derive(Default)]
+struct Heard {
+    group: Option<Group>,
+    told: Option<Told>,
+    other: String,
+}
+
+impl Heard {
+    fn hear(&mut self, line: &str) {
+        match serde_json::from_str(line) {
+            Ok(Said::Began(leader)) => self.group = Group::of(leader),
+            Ok(Said::Ended(told)) => self.told = Some(told),
+            Err(_) => self.other.push_str(line),
+        }
+    }
+
+    async fn end_the_group(&self) {
+        if let Some(group) = &self.group {
+            group.end().await;
+        }
+    }
+}
+
 /// Hands the order over, keeps the lifeline, and reads until nothing holds the pipes any more.
-async fn follow(child: &mut Child, line: &[u8], cancel: &CancellationToken, mut on_output: impl FnMut(&str)) -> io::Result<(Capture, String)> {
-    let (Some(mut lifeline), Some(mut output), Some(mut told)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+async fn follow(
+    child: &mut Child,
+    line: &[u8],
+    cancel: &CancellationToken,
+    mut on_output: impl FnMut(&str),
+    heard: &mut Heard,
+) -> io::Result<Capture> {
+    let (Some(mut lifeline), Some(mut output), Some(told)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return Err(io::Error::other("the supervisor has no pipes"));
     };
     lifeline.write_all(line).await?;
     lifeline.flush().await?;
-    let mut lifeline = Some(lifeline);
+    let (mut lifeline, mut told) = (Some(lifeline), Some(BufReader::new(told.take(TOLD)).lines()));
     let (mut capture, mut fresh, mut buffer) = (Capture::default(), Vec::new(), vec![0; 64 << 10]);
     let mut tick = tokio::time::interval(TELL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    let mut is_open = true;
+    while is_open || told.is_some() {
         tokio::select! {
             biased;
             () = cancel.cancelled(), if lifeline.is_some() => lifeline = None, // closes it: the supervisor ends the command
-            _ = tick.tick() => tell(&mut fresh, &mut on_output),
-            read = output.read(&mut buffer) => {
-                let bytes = buffer.get(..read?).unwrap_or_default();
-                if bytes.is_empty() {
-                    break;
+            line = next(&mut told) => match line? {
+                Some(line) => heard.hear(&line),
+                None => {
+                    told = None;
+                    if heard.told.is_none() {
+                        heard.end_the_group().await; // it was killed, and left the command behind
+                    }
                 }
+            },
+            _ = tick.tick() => tell(&mut fresh, &mut on_output),
+            read = output.read(&mut buffer), if is_open => {
+                let bytes = buffer.get(..read?).unwrap_or_default();
+                is_open = !bytes.is_empty();
                 capture.push(bytes);
                 // Of what comes faster than it is told on, the reply has the ends.
                 if fresh.len() < buffer.len() {
@@ -128,9 +175,15 @@ async fn follow(child: &mut Child, line: &[u8], cancel: &CancellationToken, mut 
         }
     }
     tell(&mut fresh, &mut on_output);
-    let mut said = String::new();
-    (&mut told).take(TOLD).read_to_string(&mut said).await?;
-    Ok((capture, said))
+    Ok(capture)
+}
+
+/// The next line; never, where there are none any more.
+async fn next(told: &mut Option<Lines<BufReader<Take<ChildStderr>>>>) -> io::Result<Option<String>> {
+    match told {
+        Some(lines) => lines.next_line().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Tells the whole lines, and keeps what has no end yet.
@@ -147,6 +200,7 @@ fn ended(told: Told) -> Result<How, ToolError> {
         Told::Signalled(signal) => How::Signalled(signal),
         Told::TimedOut => How::TimedOut,
         Told::TooMuchMemory => How::TooMuchMemory,
+        Told::TooMuchDisk => How::TooMuchDisk,
         Told::TooManyProcesses => How::TooManyProcesses,
         Told::Cancelled => How::Cancelled,
         Told::NotStarted { step, why } if step == PROGRAM => {

@@ -15,7 +15,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
 
 use super::enter::{INSIDE, SUPERVISE};
-use super::job::{Limits, Order, Told};
+use super::held::HomeHeld;
+use super::home;
+use super::job::{Limits, Order, Said, Told};
 use super::processes;
 
 /// How often it looks whether many threads have come.
@@ -36,13 +38,18 @@ pub(super) fn supervise() -> i32 {
     let told = match serde_json::from_str::<Order>(&line) {
         Ok(order) => {
             let told = run(&order, &line);
-            let _ = std::fs::remove_dir_all(&order.home); // the gateway tries too
+            let _ = home::remove(&order.home); // the gateway tries too
             told
         }
         Err(error) => not_started("reading the order", &error),
     };
-    let said = serde_json::to_string(&told).unwrap_or_default();
-    i32::from(writeln!(io::stderr(), "{said}").is_err())
+    i32::from(say(&Said::Ended(told)).is_err())
+}
+
+fn say(what: &Said) -> io::Result<()> {
+    let mut line = serde_json::to_vec(what)?;
+    line.push(b'\n');
+    io::stderr().write_all(&line)
 }
 
 fn not_started(step: &str, why: &dyn std::fmt::Display) -> Told {
@@ -61,8 +68,12 @@ fn run(order: &Order, line: &str) -> Told {
     // Root's processes are bounded by this one alone: it must get its turn among thousands. Others may not ask for it.
     let _ = rustix::process::setpriority_process(None, -10); // after the start: the command does not have it too
     let Some(leader) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return not_started("starting", &"it has no id") };
-    let told = match entered(&mut child, line) {
-        Ok(()) => watch(leader, &order.limits),
+    // Before it has its order: from then on the gateway can end it too.
+    let told = match say(&Said::Began(leader.as_raw_nonzero().get())).map_err(|error| not_started("telling the gateway", &error)) {
+        Ok(()) => match entered(&mut child, line) {
+            Ok(()) => watch(leader, &order.home, &order.limits),
+            Err(told) => told,
+        },
         Err(told) => told,
     };
     end(leader);
@@ -71,7 +82,7 @@ fn run(order: &Order, line: &str) -> Told {
 
 fn start(home: &Path) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
-    command.args([SUPERVISE, INSIDE]).env_clear().env("TMPDIR", home);
+    command.args([SUPERVISE, INSIDE, &std::process::id().to_string()]).env_clear().env("TMPDIR", home);
     command.stdin(Stdio::piped()).stdout(Stdio::inherit()).stderr(Stdio::piped()).spawn()
 }
 
@@ -95,8 +106,12 @@ fn entered(child: &mut Child, line: &str) -> Result<(), Told> {
 
 // INVARIANT: the command does not outlive the gateway (tests: killing_the_gateway_ends_the_command,
 // a_cancelled_call_leaves_nothing).
-fn watch(leader: Pid, limits: &Limits) -> Told {
+fn watch(leader: Pid, home: &Path, limits: &Limits) -> Told {
     let Ok(handle) = rustix::process::pidfd_open(leader, PidfdFlags::empty()) else { return not_started("watching", &"the command has no handle") };
+    let home = match HomeHeld::watched(home, leader.as_raw_nonzero().get()) {
+        Ok(home) => home,
+        Err(error) => return not_started("counting the private folder", &error),
+    };
     let started = Instant::now();
     let (mut counted, mut threads) = (started, processes::threads_of_machine());
     loop {
@@ -109,7 +124,7 @@ fn watch(leader: Pid, limits: &Limits) -> Told {
             return Told::TimedOut;
         }
         if counted.elapsed() >= COUNT || processes::threads_of_machine() > threads.saturating_add(MANY) {
-            if let Some(told) = beyond(leader, limits) {
+            if let Some(told) = beyond(leader, &home, limits) {
                 return told;
             }
             // From here on: others on the machine may have started them.
@@ -151,7 +166,7 @@ fn how(leader: Pid) -> Told {
 }
 
 /// Which limit its processes are beyond together, if one. Reaps on the way what was left to this process and has ended.
-fn beyond(leader: Pid, limits: &Limits) -> Option<Told> {
+fn beyond(leader: Pid, home: &HomeHeld, limits: &Limits) -> Option<Told> {
     let (leader, own) = (leader.as_raw_nonzero().get(), rustix::process::getpid().as_raw_nonzero().get());
     let (mut count, mut threads, mut own_memory, mut shared) = (0u64, 0u64, 0u64, 0u64);
     for process in processes::all().filter(|process| process.group == leader) {
@@ -170,7 +185,10 @@ fn beyond(leader: Pid, limits: &Limits) -> Option<Told> {
         own_memory = own_memory.saturating_add(held.own);
         shared = shared.max(held.shared); // most likely the same for all
     }
-    (own_memory.saturating_add(shared) > limits.memory).then_some(Told::TooMuchMemory)
+    if own_memory.saturating_add(shared).saturating_add(home.memory()) > limits.memory {
+        return Some(Told::TooMuchMemory);
+    }
+    (home.disk() > limits.home_bytes).then_some(Told::TooMuchDisk)
 }
 
 /// Kills the whole group at once, then waits until no descendant is left.

@@ -82,7 +82,7 @@ impl ReadTool for GitDiff {
             let mut commits = Vec::new();
             for arg in [&args.from, &args.to].into_iter().flatten() {
                 let rev = arg.parse()?;
-                scopes = repository::ref_scope(scopes, &rev);
+                scopes = repository::ref_scope(scopes, &repo, &rev);
                 commits.push(repository::commit(&repo, &rev));
             }
             let here = commits.iter().rev().find_map(|commit| commit.as_ref().ok().cloned());

@@ -81,7 +81,7 @@ impl ReadTool for ReadFile {
                 let repo = repository::open(&workspace)?;
                 let rev = rev.parse()?;
                 let commit = repository::commit(&repo, &rev);
-                scopes = repository::file_scope(repository::ref_scope(scopes, &rev), commit.as_ref().ok(), &asked);
+                scopes = repository::file_scope(repository::ref_scope(scopes, &repo, &rev), commit.as_ref().ok(), &asked);
                 let source = commit.and_then(|commit| blob(&repo, &commit, &asked));
                 (asked, source)
             } else {

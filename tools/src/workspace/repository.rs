@@ -208,8 +208,22 @@ pub(super) fn file_scope(scopes: Scopes, commit: Option<&Commit<'_>>, path: &Rep
     if entry.is_some_and(|entry| entry.kind() == Some(git2::ObjectType::Blob)) { scopes } else { scopes.and(ScopeKind::Tree, path.as_str()) }
 }
 
-pub(super) fn ref_scope(scopes: Scopes, rev: &Rev) -> Scopes {
-    scopes.and(ScopeKind::Ref, rev.as_str())
+/// The scope of a revision: the name the caller wrote, and every branch or tag that it leads to by another name (`HEAD`, an upstream,
+/// a symbolic branch). A commit's own id names no branch.
+// INVARIANT: a branch is judged by its own name too, however it was named (test: a_branch_is_judged_under_any_name).
+pub(super) fn ref_scope(scopes: Scopes, repo: &Repository, rev: &Rev) -> Scopes {
+    let mut names = vec![rev.as_str().to_owned()];
+    let whole = rev.spec.split(['~', '^']).next().unwrap_or_default();
+    for spec in [whole, whole.split("@{").next().unwrap_or_default()] {
+        let Ok((_, Some(reference))) = repo.revparse_ext(spec) else { continue };
+        let resolved = reference.resolve().ok();
+        for name in [Some(&reference), resolved.as_ref()].into_iter().flatten().filter_map(|one| one.shorthand().ok()) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names.into_iter().fold(scopes, |scopes, name| scopes.and(ScopeKind::Ref, name))
 }
 
 /// Runs what touches disk or libgit2 off the async threads.

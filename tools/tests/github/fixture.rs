@@ -78,7 +78,7 @@ impl Fixture {
         let (receipt, _pending) = self.log.intent(&call, digest(), CanonicalJson::of(&Map::new()).unwrap()).unwrap();
         match prepared.action {
             Action::Read(read) => read.run(self.filter(), receipt).await,
-            Action::Write(write) => write.run(self.filter(), self.log.durable(receipt).await.unwrap()).await,
+            Action::Write(write) => write.run(self.filter(), self.log.durable(receipt).await.unwrap()).await.map(|done| done.answer),
         }
     }
 

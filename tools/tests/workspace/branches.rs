@@ -36,9 +36,9 @@ async fn both_names_are_judged() {
     let fixture = Fixture::new();
     fixture.write("x", "1\n").commit("one");
     for (args, refs) in [
-        (json!({"name": "fix"}), ["fix", "main"]),
-        (json!({"name": "fix", "from": "HEAD"}), ["fix", "HEAD"]),
-        (json!({"name": "fix", "from": "nowhere"}), ["fix", "nowhere"]),
+        (json!({"name": "fix"}), &["fix", "main"][..]),
+        (json!({"name": "fix", "from": "HEAD"}), &["fix", "HEAD", "main"]),
+        (json!({"name": "fix", "from": "nowhere"}), &["fix", "nowhere"]),
     ] {
         let prepared = fixture.prepare(TOOL, args).await.unwrap();
         assert_eq!(prepared.scopes.values(ScopeKind::Ref).collect::<Vec<_>>(), refs);

@@ -160,7 +160,7 @@ impl Fixture {
         let filter = self.filter();
         match prepared.action {
             Action::Read(read) => read.run(filter, receipt).await,
-            Action::Write(write) => write.run(filter, self.log.durable(receipt).await.unwrap()).await,
+            Action::Write(write) => write.run(filter, self.log.durable(receipt).await.unwrap()).await.map(|done| done.answer),
         }
     }
 

@@ -62,15 +62,15 @@ async fn a_log_is_filtered() {
 }
 
 #[tokio::test]
-async fn revisions_are_judged_as_named() {
+async fn revisions_are_judged_as_named_and_by_their_branch() {
     let fixture = Fixture::new();
     fixture.write("x", "1").commit("one");
     fixture.write("x", "2").commit("two");
     let table: &[(&str, Value, &[&str])] = &[
         (LOG, json!({}), &["main"]),
-        (LOG, json!({"rev": "HEAD~1"}), &["HEAD~1"]),
+        (LOG, json!({"rev": "HEAD~1"}), &["HEAD~1", "main"]),
         (SHOW, json!({"rev": "main"}), &["main"]),
-        (DIFF, json!({"from": "main~1", "to": "HEAD"}), &["main~1", "HEAD"]),
+        (DIFF, json!({"from": "main~1", "to": "HEAD"}), &["main~1", "main", "HEAD", "main"]),
         (DIFF, json!({}), &[]),
         (BLAME, json!({"path": "x"}), &["main"]),
         ("workspace_read_file", json!({"path": "x", "rev": "main"}), &["main"]),
@@ -421,4 +421,34 @@ async fn nothing_waits_at_a_pipe_in_place_of_gits_files() {
             assert_eq!(fixture.call_in(&cx, tool, json!({})).await.unwrap_err().kind, Unavailable, "{tool} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_branch_is_judged_under_any_name() {
+    use opsgate_tools::scope::ScopeKind;
+    let fixture = Fixture::new();
+    fixture.write("x", "1\n").commit("first");
+    let head = fixture.git.head().unwrap().peel_to_commit().unwrap();
+    fixture.git.branch("agent/base", &head, false).unwrap().set_upstream(Some("main")).unwrap();
+    fixture.git.reference_symbolic("refs/heads/agent/sym", "refs/heads/main", false, "test").unwrap();
+    for rev in [
+        "main",
+        "HEAD",
+        "@",
+        "heads/main",
+        "refs/heads/main",
+        "agent/base@{u}",
+        "agent/base@{upstream}",
+        "agent/sym",
+        "agent/sym~0",
+        "agent/sym^{commit}",
+    ] {
+        for tool in [LOG, "workspace_git_show"] {
+            let prepared = fixture.prepare(tool, json!({ "rev": rev })).await.unwrap();
+            let refs: Vec<_> = prepared.scopes.values(ScopeKind::Ref).collect();
+            assert!(refs.iter().any(|name| name.trim_start_matches("refs/").trim_start_matches("heads/") == "main"), "{tool} {rev}: {refs:?}");
+        }
+    }
+    let prepared = fixture.prepare(LOG, json!({ "rev": "agent/base" })).await.unwrap();
+    assert_eq!(prepared.scopes.values(ScopeKind::Ref).collect::<Vec<_>>(), ["agent/base"]);
 }

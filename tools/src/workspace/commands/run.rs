@@ -97,6 +97,7 @@ pub(super) fn told(how: How) -> (&'static str, Option<i32>) {
         How::Signalled(_) => ("signalled", None),
         How::TimedOut => ("timed_out", None),
         How::TooMuchMemory => ("too_much_memory", None),
+        How::TooMuchDisk => ("too_much_disk", None),
         How::TooManyProcesses => ("too_many_processes", None),
         How::Cancelled => ("cancelled", None),
     }
