@@ -251,14 +251,23 @@ fn the_example_for_writes_lets_an_agent_work_on_its_branch_alone() {
 
 #[test]
 fn a_secret_in_a_line_that_stays_withholds_no_answer() {
-    let (home, repository) = (Home::with_policy(&format!("{POLICY}scrub: {{on_exposure: withhold}}\n")), repository());
     let secret = fresh_secret();
-    repository.commit(&[("a.txt", &format!("token: {secret}\ntwo\n"))], "by a person");
-    std::fs::write(repository.path().join("a.txt"), format!("token: {secret}\n2\n")).unwrap();
-    let mut client = client(&home, &repository);
-    let reply = client.call("workspace_commit", json!({ "paths": ["a.txt"], "message": "Count" }));
-    assert_eq!(reply["result"]["structuredContent"]["status"], "done", "{reply}");
-    let reply = client.call("workspace_write_file", json!({ "path": "a.txt", "content": "2\n" }));
-    assert_eq!(reply["result"]["structuredContent"]["status"], "done", "{reply}");
-    assert!(client.close().success());
+    let lines = |last: &str| format!("# {secret}\n{}{last}\n", "\n".repeat(9));
+    for (mode, status) in [("dry_run", "dry_run"), ("approval_required_write", "done")] {
+        let policy = POLICY.replace("mode: approval_required_write", &format!("mode: {mode}"));
+        let (home, repository) = (Home::with_policy(&format!("{policy}scrub: {{on_exposure: withhold}}\n")), repository());
+        repository.commit(&[("a.txt", &lines("two"))], "by a person");
+        std::fs::write(repository.path().join("a.txt"), lines("2")).unwrap();
+        let mut client = client(&home, &repository);
+        let reply = client.call("workspace_commit", json!({ "paths": ["a.txt"], "message": "Count" }));
+        assert_eq!(reply["result"]["structuredContent"]["status"], status, "{reply}");
+        if mode == "dry_run" {
+            let shown = client.refusal("workspace_write_file", json!({ "path": "a.txt", "content": "2\n" }));
+            assert_eq!(shown, "exposure_withheld", "the diff would show a mark");
+        } else {
+            let reply = client.call("workspace_write_file", json!({ "path": "a.txt", "content": "2\n" }));
+            assert_eq!(reply["result"]["structuredContent"]["status"], status, "{reply}");
+        }
+        assert!(client.close().success());
+    }
 }

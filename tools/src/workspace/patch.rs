@@ -150,8 +150,14 @@ pub(super) fn compared(old: &[u8], new: &[u8], filter: &OutputFilter, cancel: &C
     if patch.num_hunks() == 0 {
         return Ok((additions, deletions, String::new()));
     }
-    let (old, new) = (redacted::whole(old.to_vec(), filter, cancel)?, redacted::whole(new.to_vec(), filter, cancel)?);
-    Ok((additions, deletions, hunk_text(&patch, &old.lines(), &new.lines())?))
+    let shown = (redacted::whole_uncounted(old, filter, cancel)?, redacted::whole_uncounted(new, filter, cancel)?);
+    let text = hunk_text(&patch, &shown.0.lines(), &shown.1.lines())?;
+    if redacted::is_marked(&text) {
+        for side in [old, new] {
+            redacted::whole(side.to_vec(), filter, cancel)?; // for its count: a mark in lines that are not shown exposes nothing
+        }
+    }
+    Ok((additions, deletions, text))
 }
 
 /// The hunks as git writes them, every line by its number out of the texts that may be shown.

@@ -30,19 +30,33 @@ impl Redacted {
 // INVARIANT: line n of the answer is line n of `raw`; a redaction that loses count shows nothing (test:
 // a_redaction_that_loses_count_shows_nothing).
 pub(super) fn whole(raw: Vec<u8>, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Redacted, ToolError> {
+    by_line(raw, |text| filter.redacted(text), cancel)
+}
+
+/// As [`whole`], for what is shown in part or not at all. Where a mark is shown of it, [`whole`] counts what is exposed.
+pub(super) fn whole_uncounted(raw: &[u8], filter: &OutputFilter, cancel: &CancellationToken) -> Result<Redacted, ToolError> {
+    by_line(raw.to_vec(), |text| filter.redacted_uncounted(&text), cancel)
+}
+
+/// Whether a text shows that something was taken out of it.
+pub(super) fn is_marked(text: &str) -> bool {
+    text.contains(MARK)
+}
+
+fn by_line(raw: Vec<u8>, redact: impl FnOnce(String) -> String, cancel: &CancellationToken) -> Result<Redacted, ToolError> {
     live(cancel)?;
     let (text, encoding) = match String::from_utf8(raw) {
         Ok(text) => (text, "utf-8"),
         Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), "utf-8-lossy"),
     };
     let lines = newlines(text.as_bytes());
-    let text = filter.redacted(text);
+    let text = redact(text);
     live(cancel)?;
-    if newlines(text.as_bytes()) == lines { Ok(Redacted { text, encoding }) } else { Err(miscounted()) }
-}
-
-fn miscounted() -> ToolError {
-    ToolError::internal("the redaction of a file changed how many lines it has")
+    if newlines(text.as_bytes()) == lines {
+        Ok(Redacted { text, encoding })
+    } else {
+        Err(ToolError::internal("the redaction of a file changed how many lines it has"))
+    }
 }
 
 /// A name or a message without secrets, then cut to `most` characters.
@@ -99,17 +113,12 @@ pub(super) fn is_hidden(content: &[u8], filter: &OutputFilter) -> bool {
 /// Whether a line that `new` has over `old` holds a part of a secret, or a mark. Both are read as text, whatever they are.
 // INVARIANT: a secret of several lines is found by any line of it that is new (test: a_secret_is_not_committed).
 pub(super) fn adds_secret(old: &[u8], new: &[u8], filter: &OutputFilter, cancel: &CancellationToken) -> Result<bool, ToolError> {
-    live(cancel)?;
     let plain = String::from_utf8_lossy(new);
-    let shown = filter.redacted_uncounted(&plain); // a secret in a line that stays is not exposed by a commit
-    live(cancel)?;
-    if shown == plain && !plain.contains(MARK) {
+    let shown = whole_uncounted(new, filter, cancel)?; // a secret in a line that stays is not exposed by a commit
+    if shown.text == plain && !plain.contains(MARK) {
         return Ok(false);
     }
-    if newlines(shown.as_bytes()) != newlines(plain.as_bytes()) {
-        return Err(miscounted());
-    }
-    let (shown, plain): (Vec<&str>, Vec<&str>) = (shown.split('\n').collect(), plain.split('\n').collect());
+    let (shown, plain): (Vec<&str>, Vec<&str>) = (shown.lines(), plain.split('\n').collect());
     let patch = Patch::from_buffers(old, None, new, None, Some(DiffOptions::new().context_lines(0).force_text(true))).map_err(failed)?;
     for at in 0..patch.num_hunks() {
         for nth in 0..patch.num_lines_in_hunk(at).map_err(failed)? {

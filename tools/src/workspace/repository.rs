@@ -153,11 +153,16 @@ impl RevArg {
     }
 }
 
-/// The revision asked for, or what is checked out: `HEAD`, judged by the name of its branch where it is on one.
+/// The revision asked for, or what is checked out: `HEAD`, or the branch that it is on.
+// INVARIANT: the branch that policy judges is the one that is read, whatever is checked out meanwhile (test:
+// what_is_checked_out_meanwhile_is_not_read).
 pub(super) fn rev_or_head(repo: &Repository, rev: Option<&RevArg>) -> Result<Rev, ToolError> {
     match rev {
         Some(arg) => arg.parse(),
-        None => Ok(Rev { name: head_branch(repo).unwrap_or_else(|| "HEAD".to_owned()), spec: "HEAD".to_owned() }),
+        None => Ok(match head_branch(repo) {
+            Some(name) => Rev { spec: format!("refs/heads/{name}"), name },
+            None => Rev { name: "HEAD".to_owned(), spec: "HEAD".to_owned() },
+        }),
     }
 }
 
@@ -172,7 +177,7 @@ pub(super) fn commit<'r>(repo: &'r Repository, rev: &Rev) -> Result<Commit<'r>, 
     let found = repo.revparse_single(&rev.spec).and_then(|object| object.peel_to_commit());
     found.map_err(|error| match error.code() {
         ErrorCode::Ambiguous => ToolError::invalid(format!("the revision {} is ambiguous; write more of the commit id", quoted(rev.as_str()))),
-        _ if rev.spec == "HEAD" && repo.head().is_err_and(|error| error.code() == ErrorCode::UnbornBranch) => {
+        _ if (rev.spec == "HEAD" || rev.spec != rev.name) && repo.head().is_err_and(|error| error.code() == ErrorCode::UnbornBranch) => {
             ToolError::not_found("the branch has no commit yet")
         }
         _ => unknown(rev),
@@ -223,4 +228,26 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T,
 /// Stops where the caller has gone.
 pub(super) fn live(cancel: &CancellationToken) -> Result<(), ToolError> {
     if cancel.is_cancelled() { Err(ToolError::new(ToolErrorKind::Cancelled, "the call was cancelled")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_checked_out_meanwhile_is_not_read() {
+        let top = tempfile::TempDir::new().unwrap();
+        let repo = Repository::init(top.path()).unwrap();
+        let who = git2::Signature::now("A", "a@example.invalid").unwrap();
+        let tree = repo.find_tree(repo.treebuilder(None).unwrap().write().unwrap()).unwrap();
+        let made = |name: &str| repo.commit(Some(&format!("refs/heads/{name}")), &who, &who, name, &tree, &[]).unwrap();
+        let (main, _) = (made("main"), made("release"));
+        repo.set_head("refs/heads/main").unwrap();
+        let judged = rev_or_head(&repo, None).unwrap();
+        repo.set_head("refs/heads/release").unwrap();
+        assert_eq!((judged.as_str(), commit(&repo, &judged).unwrap().id()), ("main", main));
+        repo.set_head("refs/heads/unborn").unwrap();
+        let error = commit(&repo, &rev_or_head(&repo, None).unwrap()).unwrap_err();
+        assert_eq!(error.client, "the branch has no commit yet");
+    }
 }

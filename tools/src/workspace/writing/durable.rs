@@ -69,3 +69,52 @@ fn settle(git: &GitFolder, folder: &Dir, path: &Path) -> io::Result<bool> {
 fn unsynced(error: io::Error) -> ToolError {
     ToolError::new(ToolErrorKind::Upstream, "git's store could not be synced to the disk").because(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::metadata;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    /// What is swapped in after git's folder was looked at.
+    #[test]
+    fn what_became_a_link_or_a_pipe_meanwhile_is_left_alone() {
+        let (top, outside) = (tempfile::TempDir::new().unwrap(), tempfile::TempDir::new().unwrap());
+        let repo = Repository::init(top.path()).unwrap();
+        let is_root = std::os::unix::fs::chown(repo.path(), Some(4711), Some(4712)).is_ok();
+        let git = GitFolder::open(&repo, Some("main")).unwrap();
+        let id = repo.blob(b"x").unwrap();
+        let theirs = outside.path().join("theirs");
+        std::fs::write(&theirs, "made since, and not in git's folder").unwrap();
+        let uid = || metadata(&theirs).unwrap().uid();
+        let before = uid();
+        let at = |path: &str| repo.path().join(path);
+
+        std::fs::create_dir_all(at("logs/refs/heads")).unwrap();
+        symlink(&theirs, at("logs/HEAD")).unwrap();
+        symlink(&theirs, at("logs/refs/heads/main")).unwrap();
+        reference(&git, "refs/heads/main").unwrap();
+        assert_eq!(is_root, metadata(at("logs/refs")).unwrap().uid() == 4711);
+        symlink(&theirs, at("refs/heads/main")).unwrap();
+        assert!(reference(&git, "refs/heads/main").is_err());
+
+        let name = id.to_string();
+        let (folder, file) = name.split_at(2);
+        let object = at("objects").join(folder).join(file);
+        objects(&git, &[id]).unwrap();
+        std::fs::remove_file(&object).unwrap();
+        symlink(&theirs, &object).unwrap();
+        assert!(objects(&git, &[id]).is_err());
+        std::fs::remove_dir_all(at("objects").join(folder)).unwrap();
+        symlink(outside.path(), at("objects").join(folder)).unwrap();
+        std::fs::rename(&theirs, outside.path().join(file)).unwrap();
+        assert!(objects(&git, &[id]).is_err());
+        assert_eq!(metadata(outside.path().join(file)).unwrap().uid(), before);
+
+        std::fs::remove_file(at("logs/HEAD")).unwrap();
+        std::fs::remove_file(at("refs/heads/main")).unwrap();
+        assert!(std::process::Command::new("mkfifo").args([at("logs/HEAD"), at("refs/heads/main")]).status().unwrap().success());
+        reference(&git, "refs/heads/main").unwrap(); // it ends
+    }
+}

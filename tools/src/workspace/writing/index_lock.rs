@@ -35,7 +35,7 @@ pub(super) struct IndexLock {
     git: Dir,
     owner: Option<Owner>,
     lock: File,
-    /// The index that is to come: nobody else can put another file in its place.
+    /// The index that is to come: nobody else can put another file in its place, and what is no index never leaves it.
     private: tempfile::TempDir,
     /// When the old index was written.
     written: Option<SystemTime>,
@@ -49,8 +49,8 @@ impl IndexLock {
     pub(super) fn take(git: &GitFolder, private: &Path) -> Result<Self, ToolError> {
         let old = git_folder::walk(git.own(), INDEX.as_ref()).map_err(unwritable)?;
         let old = old.map(|old| old.metadata().map(|meta| (old, meta))).transpose().map_err(unwritable)?;
-        if old.as_ref().is_some_and(|(_, meta)| !meta.is_file() || meta.nlink() != 1) {
-            return Err(ToolError::new(ToolErrorKind::Unavailable, "git's index has several names, or is no file; commit with git"));
+        if old.as_ref().is_some_and(|(_, meta)| !meta.is_file()) {
+            return Err(ToolError::new(ToolErrorKind::Unavailable, "git's index is no file; `git status` tells more"));
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(if old.is_some() { 0o600 } else { 0o666 });
