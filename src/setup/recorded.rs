@@ -15,6 +15,9 @@ pub struct Recorded {
     pub listen: Option<SocketAddr>,
     /// Repositories that it writes to.
     pub writable: Vec<PathBuf>,
+    /// Repositories that it only reads.
+    #[serde(default)]
+    pub readable: Vec<PathBuf>,
 }
 
 const MARK: &str = "# Written by `opsgate setup`, which replaces it, with: ";
