@@ -34,6 +34,11 @@ impl Recorded {
         serde_json::from_str(text.lines().find_map(|line| line.strip_prefix(MARK))?).ok()
     }
 
+    /// Each repository, and whether it writes there.
+    pub(super) fn workspaces(&self) -> impl Iterator<Item = (&Path, bool)> {
+        self.readable.iter().map(|folder| (folder.as_path(), false)).chain(self.writable.iter().map(|folder| (folder.as_path(), true)))
+    }
+
     /// How the gateway is run.
     pub(super) fn serve(&self) -> &'static str {
         if self.listen.is_some() { "serve" } else { "serve --socket-only" }
