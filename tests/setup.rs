@@ -385,7 +385,11 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
 
 #[test]
 fn a_stopped_service_is_told_and_no_other_is_started() {
-    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let Some((machine, said)) = Machine::installed(&[]) else { return };
+    let socket = machine.run().join("gateway.sock");
+    assert!(said.contains(&format!("a client without OPSGATE_SOCKET={} does not call this gateway", socket.display())), "{said}");
+    let named = |client: &&str| said.contains(&format!("  {client} (")) && said.matches(&*socket.to_string_lossy()).count() >= 4;
+    assert!(["Claude Code", "VS Code", "Cursor"].iter().all(named), "{said}");
     assert!(machine.service("stop").status.success());
     let output = machine.opsgate(&["call", "policy_whoami"]);
     assert_eq!(output.status.code(), Some(64));

@@ -113,6 +113,9 @@ fn show(install: &Install, installed: &Installed, as_json: bool, dry: bool) {
     for client in &clients {
         out::say(format!("  {} ({})\n    {}", client.client, client.place, client.text));
     }
+    if !install.layout.is_default() {
+        out::say(format!("  {} {}", "note:".yellow(), told_where(&install.layout)));
+    }
     let user = if install.layout.is_default() { String::new() } else { format!(" --user {}", install.layout.name()) };
     let (name, home) = (install.layout.name(), install.layout.home());
     out::say(format!(
@@ -121,6 +124,12 @@ fn show(install: &Install, installed: &Installed, as_json: bool, dry: bool) {
         install.layout.program().display()
     ));
     out::say(format!("Next: opsgate setup --check{user}, and `opsgate doctor` as the agent's user."));
+}
+
+/// A gateway of another name is not looked for.
+fn told_where(layout: &Layout) -> String {
+    let socket = layout.socket();
+    format!("a client without OPSGATE_SOCKET={} does not call this gateway: it starts a private one, which is no boundary", socket.display())
 }
 
 fn show_check(layout: &Layout, systemd: bool, agent: Option<&str>, as_json: bool) -> u8 {
