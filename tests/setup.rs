@@ -105,8 +105,14 @@ impl Machine {
 
     /// While the caller holds the accounts.
     fn setup_alone(&self, args: &[&str]) -> Output {
+        self.setup_by("root", args)
+    }
+
+    /// As `sudo` of this user runs it.
+    fn setup_by(&self, user: &str, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_opsgate"));
         command.args(["setup", "--user", &self.gateway]).args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/root");
+        command.env("SUDO_USER", user);
         command.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -222,6 +228,12 @@ fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
     let again: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert!(again["steps"].as_array().unwrap().iter().all(|step| step["state"] == "already"), "{again}");
     assert_eq!(again["approver_key"], Value::Null);
+
+    // Somebody else who administers it does not become the agent.
+    let script = format!("/usr/local/sbin/{}-service", machine.gateway);
+    let before = std::fs::read_to_string(&script).unwrap();
+    assert!(machine.setup_by("nobody", &["--no-systemd", "--json"]).status.success());
+    assert_eq!(std::fs::read_to_string(&script).unwrap(), before);
 
     let who = machine.opsgate(&["call", "policy_whoami"]);
     assert!(who.status.success(), "{}", text(&who.stderr));

@@ -26,7 +26,7 @@ use serde::Serialize;
 pub use check::{Fact, check};
 pub use clients::clients;
 pub use layout::Layout;
-pub use recorded::Recorded;
+pub use recorded::{Recorded, agent_of};
 pub use step::{SetupError, Step};
 
 use files::{File, Folder, Keep, Owner};

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::Layout;
+
 /// The choices that the unit or script depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +20,13 @@ pub struct Recorded {
     /// Repositories that it only reads.
     #[serde(default)]
     pub readable: Vec<PathBuf>,
+}
+
+/// The agent's user that an installation was made for, where there is one.
+#[must_use]
+pub fn agent_of(layout: &Layout, systemd: bool) -> Option<String> {
+    let file = if systemd { layout.unit() } else { layout.script() };
+    Recorded::of_file(&layout.on_disk(&file))?.agent
 }
 
 const MARK: &str = "# Written by `opsgate setup`, which replaces it, with: ";
