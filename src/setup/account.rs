@@ -68,7 +68,9 @@ fn running_as(uid: u32) -> Vec<String> {
     let runs = |pid: &String| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
-        uids.split_whitespace().any(|word| word.parse() == Ok(uid))
+        // One that has ended and that nobody asked after does nothing any more.
+        let ended = status.lines().any(|line| line.starts_with("State:\tZ"));
+        !ended && uids.split_whitespace().any(|word| word.parse() == Ok(uid))
     };
     numbers.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(runs).collect()
 }
