@@ -46,11 +46,25 @@ fn machine() -> Option<Machine> {
         Command::new("useradd").args(["--create-home", "--user-group", "--home-dir"]).arg(&home).arg(&machine.agent).output().unwrap()
     };
     assert!(made.status.success(), "{}", text(&made.stderr));
+    let left = left_running();
+    if left.iter().any(|uid| (100..1000).contains(uid)) {
+        eprintln!("processes of removed users run here, whose numbers useradd could give: the gateway's user gets another one");
+        machine.make_gateway_user();
+    }
     let accounts = opsgate::trust::Accounts::read(Path::new("/"));
     let agent = accounts.user(&machine.agent).unwrap();
     machine.agent_ids = (agent.uid, agent.gid);
     std::fs::set_permissions(&home, PermissionsExt::from_mode(0o700)).unwrap();
     Some(machine)
+}
+
+/// The numbers of processes whose user is not listed.
+fn left_running() -> Vec<u32> {
+    let accounts = opsgate::trust::Accounts::read(Path::new("/"));
+    let status = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("status")).ok();
+    let uid = |status: String| status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok());
+    let uids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(status).filter_map(uid);
+    uids.filter(|uid| accounts.uid(*uid).is_none()).collect()
 }
 
 /// Whether files here take access lists; some file systems of containers do not.
@@ -72,10 +86,33 @@ impl Machine {
         Some((machine, text(&output.stdout)))
     }
 
+    /// The gateway's user with a number that runs nothing, before setup would make it.
+    fn make_gateway_user(&self) -> u32 {
+        let _one = ACCOUNTS.lock().unwrap();
+        let (left, accounts) = (left_running(), opsgate::trust::Accounts::read(Path::new("/")));
+        let uid = (100..1000).rev().find(|uid| accounts.uid(*uid).is_none() && !left.contains(uid)).unwrap();
+        let mut useradd = Command::new("useradd");
+        useradd.args(["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "--uid", &uid.to_string()]);
+        let output = useradd.arg(&self.gateway).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        uid
+    }
+
     fn setup(&self, args: &[&str]) -> Output {
         let _one = ACCOUNTS.lock().unwrap();
+        self.setup_alone(args)
+    }
+
+    /// While the caller holds the accounts.
+    fn setup_alone(&self, args: &[&str]) -> Output {
+        self.setup_by("root", args)
+    }
+
+    /// As `sudo` of this user runs it.
+    fn setup_by(&self, user: &str, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_opsgate"));
         command.args(["setup", "--user", &self.gateway]).args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/root");
+        command.env("SUDO_USER", user);
         command.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -104,6 +141,11 @@ impl Machine {
     /// The folder of the socket.
     fn run(&self) -> PathBuf {
         Path::new("/run").join(&self.gateway)
+    }
+
+    /// What a test may name the gateway's user too.
+    fn second_name(&self) -> String {
+        format!("{}-2", self.gateway)
     }
 
     fn etc(&self, name: &str) -> PathBuf {
@@ -155,7 +197,7 @@ impl Drop for Machine {
         let script = format!("/usr/local/sbin/{}-service", self.gateway);
         quiet(Command::new(&script).arg("stop"));
         let _one = ACCOUNTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for user in [&self.gateway, &self.agent] {
+        for user in [&self.second_name(), &self.gateway, &self.agent] {
             quiet(Command::new("userdel").args(["--force", user]));
             quiet(Command::new("groupdel").arg(user));
         }
@@ -186,6 +228,12 @@ fn the_agents_user_calls_the_gateway_and_cannot_touch_it() {
     let again: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert!(again["steps"].as_array().unwrap().iter().all(|step| step["state"] == "already"), "{again}");
     assert_eq!(again["approver_key"], Value::Null);
+
+    // Somebody else who administers it does not become the agent.
+    let script = format!("/usr/local/sbin/{}-service", machine.gateway);
+    let before = std::fs::read_to_string(&script).unwrap();
+    assert!(machine.setup_by("nobody", &["--no-systemd", "--json"]).status.success());
+    assert_eq!(std::fs::read_to_string(&script).unwrap(), before);
 
     let who = machine.opsgate(&["call", "policy_whoami"]);
     assert!(who.status.success(), "{}", text(&who.stderr));
@@ -349,7 +397,11 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
 
 #[test]
 fn a_stopped_service_is_told_and_no_other_is_started() {
-    let Some((machine, _)) = Machine::installed(&[]) else { return };
+    let Some((machine, said)) = Machine::installed(&[]) else { return };
+    let socket = machine.run().join("gateway.sock");
+    assert!(said.contains(&format!("a client without OPSGATE_SOCKET={} does not call this gateway", socket.display())), "{said}");
+    let named = |client: &&str| said.contains(&format!("  {client} (")) && said.matches(&*socket.to_string_lossy()).count() >= 4;
+    assert!(["Claude Code", "VS Code", "Cursor"].iter().all(named), "{said}");
     assert!(machine.service("stop").status.success());
     let output = machine.opsgate(&["call", "policy_whoami"]);
     assert_eq!(output.status.code(), Some(64));
@@ -378,7 +430,8 @@ fn the_environment_file_reaches_the_gateway_and_the_callers_environment_does_not
     let environment = text(&std::fs::read(format!("/proc/{}/environ", machine.pid())).unwrap());
     assert!(environment.contains(&format!("GITHUB_TOKEN={secret} with $(id) and 'quotes'\0")), "the line is taken as it stands");
     assert!(!environment.contains("PLANTED_BY_CALLER") && !environment.contains("/nowhere"));
-    for line in ["no assignment", "A-B=c", "=x", "1A=x", "OPSGATE_POLCY=/x"] {
+    let others = ["OPSGATE_POLICY=/x", "OPSGATE_HOME=/x", "OPSGATE_SOCKET=/x", "LD_PRELOAD=/x", "PATH=/x", "IFS=x"];
+    for line in ["no assignment", "A-B=c", "=x", "1A=x", "OPSGATE_POLCY=/x"].into_iter().chain(others) {
         let refused = restart(line);
         assert_eq!(refused.status.code(), Some(64), "{line}: {}", text(&refused.stderr));
         assert!(!text(&refused.stderr).contains("no assignment"), "a line of the file was repeated");
@@ -560,6 +613,56 @@ const MUTATIONS: &[(&str, Mutation, &str, bool)] = &[
     ("signing key for all to read", |m| mode(&m.home().join("signing.key"), 0o644), "home-files", false),
     ("credentials for all to read", |m| mode(&m.etc(&format!("{}.env", m.gateway)), 0o644), "environment", false),
     ("credentials of the agent's", |m| chown(m.etc(&format!("{}.env", m.gateway)), Some(m.agent_ids.0), None).unwrap(), "environment", false),
+    ("environment names another policy", |m| add(&m.etc(&format!("{}.env", m.gateway)), "OPSGATE_POLICY=/x\n"), "environment", true),
+    ("environment loads a library", |m| add(&m.etc(&format!("{}.env", m.gateway)), " LD_PRELOAD=/x\n"), "environment", true),
+    ("policy changed under the running gateway", |m| add(&m.etc("policy.yaml"), "\n# changed\n"), "policy-enforced", false),
+    ("audit log for all to go through", |m| mode(&m.home().join("audit"), 0o755), "audit", false),
+    ("a file of the audit log for all to read", |m| mode(&m.home().join("audit/checkpoints"), 0o644), "audit", false),
+    ("the log's mark for all to read", |m| mode(&m.home().join("head"), 0o644), "home-files", false),
+    (
+        "audit log given to the agent as it grows by its access list",
+        |m| {
+            let list = Acl::of_mode(0o700).granting(m.agent_ids.0, 5);
+            rustix::fs::setxattr(m.home().join("audit"), "system.posix_acl_default", &list.bytes(), rustix::fs::XattrFlags::empty()).unwrap();
+        },
+        "audit",
+        false,
+    ),
+    ("gateway's user in the agent's group", |m| account("gpasswd", &["-a", &m.gateway, &m.agent]), "user", false),
+    (
+        "gateway in the agent's group as it runs",
+        |m| {
+            account("gpasswd", &["-a", &m.gateway, &m.agent]);
+            let script = format!("/usr/local/sbin/{}-service", m.gateway);
+            let text = std::fs::read_to_string(&script).unwrap();
+            std::fs::write(&script, text.replace("--clear-groups", "--init-groups")).unwrap();
+            assert!(m.service("restart").status.success());
+            std::fs::write(&script, text).unwrap();
+            account("gpasswd", &["-d", &m.gateway, &m.agent]);
+        },
+        "process",
+        false,
+    ),
+    ("gateway's user with a password", |m| account("usermod", &["--password", "$6$x$y", &m.gateway]), "user", false),
+    (
+        "a second name for the gateway's user",
+        |m| {
+            let uid = opsgate::trust::Accounts::read(Path::new("/")).user(&m.gateway).unwrap().uid.to_string();
+            account("useradd", &["--non-unique", "--uid", &uid, "--no-create-home", "--no-user-group", "--gid", &m.gateway, &m.second_name()]);
+        },
+        "user",
+        false,
+    ),
+    (
+        "program with a capability",
+        |m| {
+            // cap_dac_override+ep
+            let capability = [1u8, 0, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            rustix::fs::setxattr(m.program(), "security.capability", &capability, rustix::fs::XattrFlags::empty()).unwrap();
+        },
+        "program",
+        false,
+    ),
     ("program for everybody", |m| mode(&m.program(), 0o777), "program", false),
     ("program of the agent's", |m| chown(m.program(), Some(m.agent_ids.0), None).unwrap(), "program", false),
     (
@@ -586,6 +689,30 @@ const MUTATIONS: &[(&str, Mutation, &str, bool)] = &[
     ),
 ];
 
+fn add(path: &Path, line: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    std::fs::write(path, text + line).unwrap();
+}
+
+/// A program that changes the accounts' files.
+fn account(program: &str, args: &[&str]) {
+    let _one = ACCOUNTS.lock().unwrap();
+    let output = Command::new(program).args(args).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", text(&output.stderr));
+}
+
+/// As setup made it: one name, no password, no other group.
+fn restore_account(machine: &Machine) {
+    let _one = ACCOUNTS.lock().unwrap();
+    for (program, args) in [
+        ("gpasswd", &["-d", &machine.gateway, &machine.agent][..]),
+        ("usermod", &["--password", "!", &machine.gateway]),
+        ("userdel", &["--force", &machine.second_name()]),
+    ] {
+        let _ = Command::new(program).args(args).output().unwrap(); // most of the time there is nothing to undo
+    }
+}
+
 fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
@@ -593,6 +720,7 @@ fn mode(path: &Path, mode: u32) {
 /// As they lie: owner, mode, access list and content of what the mutations touch.
 fn restore(machine: &Machine, kept: &[(PathBuf, std::fs::Metadata, Option<Vec<u8>>)]) {
     use std::os::unix::fs::MetadataExt;
+    restore_account(machine);
     for (path, meta, content) in kept {
         if let Some(content) = content {
             if path.is_symlink() {
@@ -600,7 +728,9 @@ fn restore(machine: &Machine, kept: &[(PathBuf, std::fs::Metadata, Option<Vec<u8
             }
             std::fs::write(path, content).unwrap();
         }
-        let _ = rustix::fs::removexattr(path, "system.posix_acl_access");
+        for attribute in ["system.posix_acl_access", "system.posix_acl_default", "security.capability"] {
+            let _ = rustix::fs::removexattr(path, attribute);
+        }
         chown(path, Some(meta.uid()), Some(meta.gid())).unwrap();
         mode(path, meta.mode() & 0o7777);
     }
@@ -613,11 +743,12 @@ fn each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused()
     let Some((machine, _)) = Machine::installed(&[]) else { return };
     let files =
         [machine.etc("policy.yaml"), machine.etc(&format!("{}.env", machine.gateway)), format!("/usr/local/sbin/{}-service", machine.gateway).into()];
-    let others = [machine.state(), machine.etc(""), machine.home(), machine.home().join("signing.key"), machine.program(), machine.run()];
+    let in_home = ["", "signing.key", "head", "audit", "audit/checkpoints"].map(|name| machine.home().join(name));
+    let others = [machine.state(), machine.etc(""), machine.program(), machine.run()].into_iter().chain(in_home);
     let kept: Vec<_> = files
         .iter()
         .map(|path| (path.clone(), path.metadata().unwrap(), Some(std::fs::read(path).unwrap())))
-        .chain(others.iter().map(|path| (path.clone(), path.metadata().unwrap(), None)))
+        .chain(others.map(|path| (path.clone(), path.metadata().unwrap(), None)))
         .collect();
     assert_eq!(machine.wrong(), [""; 0]);
     let lists = takes_access_lists();
@@ -632,6 +763,91 @@ fn each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused()
         }
         restore(&machine, &kept);
         assert_eq!(machine.wrong(), [""; 0], "after {what}");
+    }
+}
+
+/// What a removed user left running would be the gateway's user from its first moment.
+#[test]
+fn a_number_that_runs_something_is_refused() {
+    let Some(machine) = machine() else { return };
+    let listed = || opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).map(|user| user.uid);
+    let uid = listed().unwrap_or_else(|| machine.make_gateway_user());
+    let mut orphan = Command::new("sleep").arg("600").uid(uid).stdin(Stdio::null()).spawn().unwrap();
+    let args = ["--agent", &machine.agent, "--no-systemd"];
+    let refused = machine.setup(&args);
+    let home = machine.state().exists();
+    // The number that useradd gives is looked at too; mostly it is the one that was free before.
+    let one = ACCOUNTS.lock().unwrap();
+    Command::new("userdel").args(["--force", &machine.gateway]).output().unwrap();
+    let again = machine.setup_alone(&args);
+    let given = listed();
+    orphan.kill().unwrap();
+    let pid = orphan.id().to_string();
+    // Ended, and not yet asked after: from here on it counts no more.
+    while !std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap().contains("State:\tZ") {
+        std::thread::yield_now();
+    }
+    drop(one);
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(text(&refused.stderr).contains(&pid) && !home, "{}", text(&refused.stderr));
+    if given == Some(uid) {
+        assert!(text(&again.stderr).contains(&pid), "{}", text(&again.stderr));
+    } else if again.status.success() {
+        orphan.wait().unwrap(); // useradd gave another number, which ran nothing
+        return;
+    } else {
+        account("userdel", &["--force", &machine.gateway]);
+        account(
+            "useradd",
+            &["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "--uid", &uid.to_string(), &machine.gateway],
+        );
+    }
+    let output = machine.setup(&args);
+    orphan.wait().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(machine.wrong(), [""; 0]);
+}
+
+/// What was given is looked at again, and a run without `--writable` takes writing back.
+#[test]
+fn a_grant_is_checked_and_writing_is_taken_back() {
+    let repository = Repository::with(&[("a.txt", "hello\n")]);
+    let Some(machine) = machine().filter(|_| takes_access_lists()) else { return };
+    mode(repository.path(), 0o700);
+    assert!(Command::new("chown").args(["-R", &machine.agent]).arg(repository.path()).status().unwrap().success());
+    let args = ["--agent", &machine.agent, "--no-systemd", "--workspace", repository.arg()];
+    let writable = [&args[..], &["--writable"]].concat();
+    let gateway_writes = || {
+        let script = format!("setpriv --reuid {0} --regid {0} --clear-groups sh -c ': >>{1}/a.txt'", machine.gateway, repository.arg());
+        Command::new("sh").args(["-c", &script]).output().unwrap().status.success()
+    };
+    let list = |of: &str| {
+        let mut bytes = vec![0u8; 1024];
+        let length = rustix::fs::getxattr(repository.path(), of, &mut bytes).unwrap();
+        bytes.truncate(length);
+        bytes
+    };
+    let write_list = |bytes: &[u8]| {
+        rustix::fs::setxattr(repository.path(), "system.posix_acl_access", bytes, rustix::fs::XattrFlags::empty()).unwrap();
+    };
+    for (args, writes) in [(&args[..], false), (&writable, true), (&args, false)] {
+        let output = machine.setup(args);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        assert_eq!(said.contains("may read and write") && said.contains("without --writable"), writes, "{said}");
+        assert!(said.contains("done     the gateway's user may read"), "{said}");
+        assert_eq!(gateway_writes(), writes);
+        assert_eq!(machine.wrong(), [""; 0]);
+        let as_given = list("system.posix_acl_access");
+        let uid = opsgate::trust::Accounts::read(Path::new("/")).user(&machine.gateway).unwrap().uid;
+        write_list(&Acl::of_mode(0o700).bytes());
+        assert!(machine.wrong().concat().contains("cannot read"), "a grant that is gone");
+        write_list(&Acl::parse(&as_given).unwrap().giving(uid, if writes { 5 } else { 7 }).bytes());
+        let wrong = machine.wrong().concat();
+        // What comes later is still given to be written.
+        assert!(writes || wrong.contains("can write to"), "{wrong}");
+        write_list(&as_given);
+        assert_eq!(machine.wrong(), [""; 0]);
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Failure, exit, out};
 use crate::home::service::SERVICE;
-use crate::setup::{Install, Installed, Layout, Outcome, SetupError, check, clients, systemd_runs};
+use crate::setup::{Install, Installed, Layout, Outcome, SetupError, agent_of, check, clients, systemd_runs};
 
 /// Installs the gateway.
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// The gateway's own user; folders, program and unit bear its name
     #[arg(long, value_name = "NAME", default_value = SERVICE)]
     user: String,
-    /// The user whose agent calls the gateway [default: who called sudo]
+    /// The user whose agent calls the gateway [default: as before, else who called sudo]
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
     /// The first approver: a person's name; a key is made and shown once
@@ -58,7 +58,8 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let plain = args.no_systemd || (args.check && !layout.on_disk(&layout.unit()).exists() && layout.on_disk(&layout.script()).exists());
     let systemd = !plain && (!layout.is_this_machine() || systemd_runs());
     let sudo = || std::env::var("SUDO_USER").ok().filter(|user| !user.is_empty() && user != "root");
-    let agent = args.agent.or_else(sudo);
+    // Whoever administers an installation later is not the one it was made for.
+    let agent = args.agent.or_else(|| agent_of(&layout, systemd)).or_else(sudo);
     if args.check {
         return Ok(show_check(&layout, systemd, agent.as_deref(), args.json));
     }
@@ -113,6 +114,9 @@ fn show(install: &Install, installed: &Installed, as_json: bool, dry: bool) {
     for client in &clients {
         out::say(format!("  {} ({})\n    {}", client.client, client.place, client.text));
     }
+    if !install.layout.is_default() {
+        out::say(format!("  {} {}", "note:".yellow(), told_where(&install.layout)));
+    }
     let user = if install.layout.is_default() { String::new() } else { format!(" --user {}", install.layout.name()) };
     let (name, home) = (install.layout.name(), install.layout.home());
     out::say(format!(
@@ -121,6 +125,12 @@ fn show(install: &Install, installed: &Installed, as_json: bool, dry: bool) {
         install.layout.program().display()
     ));
     out::say(format!("Next: opsgate setup --check{user}, and `opsgate doctor` as the agent's user."));
+}
+
+/// A gateway of another name is not looked for.
+fn told_where(layout: &Layout) -> String {
+    let socket = layout.socket();
+    format!("a client without OPSGATE_SOCKET={} does not call this gateway: it starts a private one, which is no boundary", socket.display())
 }
 
 fn show_check(layout: &Layout, systemd: bool, agent: Option<&str>, as_json: bool) -> u8 {

@@ -1,8 +1,10 @@
 //! `opsgate doctor`: how the gateway stands to the user who asks, what is missing, and the ways round it that this user holds.
 
 mod gateway;
+mod git;
 mod needs;
 mod person;
+mod ssh;
 mod sudo;
 mod ways;
 

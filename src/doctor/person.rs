@@ -77,6 +77,23 @@ impl Person {
     }
 }
 
+/// What one file is read of.
+const BEGINNING: u64 = 256 << 10;
+
+/// How a regular file begins, where it can be read; a link to one counts. What is there instead of a file is not opened for long: a pipe
+/// put in its place does not make this wait.
+pub(super) fn beginning(path: &Path) -> Option<zeroize::Zeroizing<String>> {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).ok()?).open(path).ok()?;
+    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    file.take(BEGINNING).read_to_end(&mut bytes).ok()?;
+    Some(zeroize::Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// Whether there is something readable here: a file with content, or a folder with something in it.
 pub(super) fn readable(path: &Path) -> bool {
     match path.metadata() {

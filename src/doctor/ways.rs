@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::WayFound;
 use super::gateway::Found;
-use super::person::{Person, readable};
-use super::sudo;
+use super::person::{Person, beginning, readable};
+use super::{git, ssh, sudo};
 use crate::trust::attachable;
 
 /// A way round, as data.
@@ -32,12 +32,12 @@ pub struct Way {
 const MOVE: &str = "remove it from this user; the gateway keeps the credential for the tools that need it";
 
 /// Every way that does not go through the gateway's own files.
-pub const WAYS: [Way; 11] = [
+pub const WAYS: [Way; 13] = [
     Way {
         id: "github-cli",
-        looked_at: "GH_TOKEN, GITHUB_TOKEN, GH_ENTERPRISE_TOKEN, ~/.config/gh/hosts.yml",
+        looked_at: "GH_TOKEN, GITHUB_TOKEN, GH_ENTERPRISE_TOKEN, GITHUB_PAT, GH_PAT, ~/.config/gh/hosts.yml",
         remedy: "run `gh auth logout` or unset the variable; the gateway keeps the token for its GitHub tools",
-        variables: &["GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
+        variables: &["GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GITHUB_PAT", "GH_PAT"],
         named: &[],
         files: &[".config/gh/hosts.yml"],
         unknown: |_| None,
@@ -48,23 +48,23 @@ pub const WAYS: [Way; 11] = [
     },
     Way {
         id: "git-credentials",
-        looked_at: "~/.git-credentials, ~/.config/git/credentials, ~/.netrc, git's credential helpers",
-        remedy: "remove the stored password, and `git config --global --unset-all credential.helper`",
+        looked_at: "~/.git-credentials, ~/.config/git/credentials, ~/.netrc, and helpers, headers and passwords of git's configuration",
+        remedy: "remove the stored password and header, and `git config --global --unset-all credential.helper`",
         variables: &[],
         named: &[],
         files: &[".git-credentials", ".config/git/credentials", ".netrc"],
         unknown: |_| None,
-        more: credential_helpers,
+        more: git::configured,
     },
     Way {
         id: "ssh",
-        looked_at: "SSH_AUTH_SOCK, ~/.ssh/id_*",
+        looked_at: "SSH_AUTH_SOCK, ~/.ssh/id_*, private keys of any name in ~/.ssh",
         remedy: "give this user no key that the forge or a server accepts, and no agent (unset SSH_AUTH_SOCK)",
         variables: &[],
         named: &[],
         files: &[],
         unknown: |_| None,
-        more: ssh,
+        more: ssh::findings,
     },
     Way {
         id: "aws",
@@ -136,14 +136,40 @@ pub const WAYS: [Way; 11] = [
         more: |_| Vec::new(),
     },
     Way {
+        id: "databases",
+        looked_at: "~/.pgpass, ~/.my.cnf, PGPASSWORD, PGPASSFILE, MYSQL_PWD",
+        remedy: MOVE,
+        variables: &["PGPASSWORD", "MYSQL_PWD"],
+        named: &["PGPASSFILE"],
+        files: &[".pgpass", ".my.cnf"],
+        unknown: |_| None,
+        more: |_| Vec::new(),
+    },
+    Way {
+        id: "services",
+        looked_at: "GITLAB_TOKEN, SLACK_BOT_TOKEN",
+        remedy: MOVE,
+        variables: &["GITLAB_TOKEN", "SLACK_BOT_TOKEN"],
+        named: &[],
+        files: &[],
+        unknown: |_| None,
+        more: |_| Vec::new(),
+    },
+    Way {
         id: "registries",
-        looked_at: "NPM_TOKEN, CARGO_REGISTRY_TOKEN, TWINE_PASSWORD, ~/.pypirc, ~/.cargo/credentials.toml",
+        looked_at: "NPM_TOKEN, CARGO_REGISTRY_TOKEN, TWINE_PASSWORD, ~/.npmrc, ~/.pypirc, ~/.cargo/credentials.toml",
         remedy: MOVE,
         variables: &["NPM_TOKEN", "NODE_AUTH_TOKEN", "CARGO_REGISTRY_TOKEN", "TWINE_PASSWORD"],
         named: &[],
         files: &[".pypirc", ".cargo/credentials.toml", ".cargo/credentials"],
         unknown: |_| None,
-        more: |_| Vec::new(),
+        more: |person| {
+            let npmrc = person.at_home(".npmrc").and_then(|file| beginning(&file)).unwrap_or_default();
+            let setting = |line: &str| line.split_once('=').map(|(name, value)| (name.trim().to_owned(), !value.trim().is_empty()));
+            let is = |name: &str| ["_authToken", "_auth", "_password"].iter().any(|key| name == *key || name.ends_with(&format!(":{key}")));
+            let holds = npmrc.lines().filter_map(setting).any(|(name, set)| set && is(&name));
+            holds.then(|| "~/.npmrc holds a credential".to_owned()).into_iter().collect()
+        },
     },
     Way {
         id: "sudo",
@@ -189,47 +215,6 @@ impl Way {
         found.extend((self.more)(person));
         found
     }
-}
-
-/// Helpers of git's own configuration: they hand out what they keep to whoever asks as this user.
-fn credential_helpers(person: &Person) -> Vec<String> {
-    let files = [".gitconfig", ".config/git/config"].into_iter().filter_map(|file| person.at_home(file)).chain([PathBuf::from("/etc/gitconfig")]);
-    let helper = |file: PathBuf| -> Option<Vec<String>> {
-        let config = git2::Config::open(&file).ok()?;
-        let mut entries = config.entries(Some("^credential\\.(.*\\.)?helper$")).ok()?;
-        let mut found = Vec::new();
-        while let Some(Ok(entry)) = entries.next() {
-            if entry.value().is_ok_and(|value| !value.is_empty()) {
-                found.push("git has a credential helper".to_owned());
-            }
-        }
-        Some(found)
-    };
-    let mut found: Vec<_> = files.filter(|file| file.is_file()).filter_map(helper).flatten().collect();
-    found.dedup();
-    found
-}
-
-fn ssh(person: &Person) -> Vec<String> {
-    let mut found = Vec::new();
-    if person.var("SSH_AUTH_SOCK").is_some_and(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok()) {
-        found.push("an SSH agent answers at SSH_AUTH_SOCK".to_owned());
-    }
-    let folder = person.at_home(".ssh").and_then(|folder| std::fs::read_dir(folder).ok());
-    let mut keys: Vec<_> = folder
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("id_") && !name.ends_with(".pub") && readable(&entry.path())
-        })
-        .map(|entry| format!("~/.ssh/{} can be read", entry.file_name().to_string_lossy()))
-        .collect();
-    keys.sort();
-    found.extend(keys);
-    found
 }
 
 fn docker(person: &Person) -> Vec<String> {
@@ -334,5 +319,34 @@ mod tests {
         assert_eq!(look("ssh"), ["~/.ssh/id_ed25519 can be read"]);
         assert!(look("git-credentials").contains(&"git has a credential helper".to_owned()));
         assert_eq!(look("kubectl"), ["a file that KUBECONFIG names can be read"]);
+    }
+
+    /// What a file that need not hold a credential holds is told where it does, and never shown.
+    #[test]
+    fn a_credential_in_a_file_that_need_not_hold_one_is_found() {
+        let secret = uuid::Uuid::new_v4().simple().to_string();
+        let (npm, extra, url) = ("~/.npmrc holds a credential", "git sends a header of its own", "git's configuration holds a password");
+        for (file, way, content, expected) in [
+            (".npmrc", "registries", format!("//registry.example.invalid/:_authToken={secret}\n"), Some(npm)),
+            (".npmrc", "registries", format!("registry=https://example.invalid\n _auth = {secret}\n"), Some(npm)),
+            (".npmrc", "registries", "registry=https://example.invalid\n//example.invalid/:_authToken=\n".to_owned(), None),
+            (
+                ".gitconfig",
+                "git-credentials",
+                format!("[http \"https://example.invalid\"]\n\textraheader = Authorization: x {secret}\n"),
+                Some(extra),
+            ),
+            (".gitconfig", "git-credentials", format!("[url \"https://ana:{secret}@example.invalid/\"]\n\tinsteadOf = x:\n"), Some(url)),
+            (".config/git/config", "git-credentials", format!("[remote \"o\"]\n\turl = https://{secret}@example.invalid/\n"), Some(url)),
+            (".gitconfig", "git-credentials", "[remote \"o\"]\n\turl = ssh://git@example.invalid/a\n[user]\n\tname = ana\n".to_owned(), None),
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &content).unwrap();
+            let found = WAYS.iter().find(|one| one.id == way).unwrap().look(&Person::with(home.path(), &[]));
+            let found: Vec<_> = found.iter().map(String::as_str).filter(|line| [npm, extra, url].contains(line)).collect();
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{file}");
+        }
     }
 }

@@ -64,6 +64,9 @@ pub struct HelloReply {
     /// What this caller may know of the gateway; not where the connection ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<About>,
+    /// The policy's hash, for root, who reads the policy anyway and need not be a caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// What a gateway tells a caller that its policy knows.
@@ -105,7 +108,8 @@ pub(super) async fn welcome(gateway: Arc<Gateway>, stream: UnixStream) {
             write_mode_off = off;
             let (reply, workspace) = greet(&gateway, &caller, workspace, explicit).await;
             let about = reply.error.is_none().then(|| about(&gateway, &caller)).flatten();
-            (HelloReply { about, ..reply }, workspace)
+            let policy = (caller.uid() == Some(0)).then(|| gateway.policy().hash().to_owned());
+            (HelloReply { about, policy, ..reply }, workspace)
         }
         _ => (refusal("this gateway speaks another version of opsgate; stop it with SIGTERM and try again".into()), None),
     };

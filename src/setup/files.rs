@@ -157,7 +157,7 @@ impl Step for Program {
         let same = || -> Result<bool, SetupError> { Ok(std::fs::read(&path).is_ok_and(|there| self.source().is_ok_and(|here| there == here))) };
         match path.symlink_metadata() {
             Err(_) => Ok(State::Missing),
-            Ok(meta) => Ok(State::done(meta.is_file() && stands(&meta, 0o755, Some((0, 0))) && same()?)),
+            Ok(meta) => Ok(State::done(meta.is_file() && stands(&meta, 0o755, Some((0, 0))) && !has_capability(&path) && same()?)),
         }
     }
 
@@ -168,6 +168,11 @@ impl Step for Program {
     fn restarts(&self) -> bool {
         true
     }
+}
+
+/// Whether the file gives whoever runs it capabilities.
+pub(super) fn has_capability(path: &Path) -> bool {
+    !matches!(rustix::fs::getxattr(path, "security.capability", &mut [0u8; 64]), Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP))
 }
 
 fn stands(meta: &std::fs::Metadata, mode: u32, ids: Option<(u32, u32)>) -> bool {

@@ -26,7 +26,7 @@ use serde::Serialize;
 pub use check::{Fact, check};
 pub use clients::clients;
 pub use layout::Layout;
-pub use recorded::Recorded;
+pub use recorded::{Recorded, agent_of};
 pub use step::{SetupError, Step};
 
 use files::{File, Folder, Keep, Owner};
@@ -131,8 +131,10 @@ impl Install {
             file("policy", at.policy(), 0o640, Owner::RootAndServiceGroup, policy.into_bytes(), Keep::Content),
             file("environment", at.environment(), 0o600, Owner::Root, policy::ENVIRONMENT.into(), Keep::Content),
         ];
-        for workspace in &self.workspaces {
-            steps.push(Box::new(workspace::Granted { layout: at.clone(), folder: workspace.clone(), writable: self.writable }));
+        let agent = self.uid_of(recorded.agent.as_deref());
+        // Where the agent's user is not known, `notes` has refused already.
+        for (folder, agent) in self.workspaces.iter().filter_map(|folder| Some((folder, agent?))) {
+            steps.push(Box::new(workspace::Granted { layout: at.clone(), folder: folder.clone(), writable: self.writable, agent }));
         }
         steps.push(if self.systemd {
             file("unit", at.unit(), 0o644, Owner::Root, unit::text(at, recorded).into_bytes(), Keep::Nothing)
@@ -146,26 +148,36 @@ impl Install {
     fn recorded(&self) -> Result<Recorded, SetupError> {
         let file = if self.systemd { self.layout.unit() } else { self.layout.script() };
         let before = Recorded::of_file(&self.layout.on_disk(&file)).unwrap_or_default();
-        let mut writable = before.writable;
-        if self.writable {
+        let agent = self.agent.clone().or(before.agent);
+        let mut recorded = Recorded { agent, listen: self.listen.or(before.listen), ..before };
+        if let Some(agent) = self.uid_of(recorded.agent.as_deref()) {
             for folder in &self.workspaces {
-                let folder = workspace::real(&self.layout, folder)?;
-                if !writable.contains(&folder) {
-                    writable.push(folder);
+                let folder = workspace::reach(&self.layout, folder, agent)?.real;
+                let (is, is_not) =
+                    if self.writable { (&mut recorded.writable, &mut recorded.readable) } else { (&mut recorded.readable, &mut recorded.writable) };
+                is_not.retain(|there| *there != folder);
+                if !is.contains(&folder) {
+                    is.push(folder);
                 }
             }
         }
-        Ok(Recorded { agent: self.agent.clone().or(before.agent), listen: self.listen.or(before.listen), writable })
+        Ok(recorded)
+    }
+
+    fn uid_of(&self, agent: Option<&str>) -> Option<u32> {
+        agent.and_then(|name| Accounts::read(self.layout.root()).user(name).map(|user| user.uid))
     }
 
     fn agent_uid(&self) -> Option<u32> {
-        let accounts = Accounts::read(self.layout.root());
-        self.agent.as_ref().and_then(|name| accounts.user(name)).map(|user| user.uid)
+        self.uid_of(self.agent.as_deref())
     }
 
     /// What a policy that was there already, and is not overwritten, lacks; and what cannot be done.
     fn notes(&self, recorded: &Recorded) -> Result<Vec<String>, SetupError> {
         let accounts = Accounts::read(self.layout.root());
+        if !self.workspaces.is_empty() && self.uid_of(recorded.agent.as_deref()).is_none() {
+            return Err(SetupError::new("whose repositories are these? Name the agent's user with --agent".to_owned()));
+        }
         if let Some(agent) = &self.agent {
             let user =
                 accounts.user(agent).ok_or_else(|| SetupError::new(format!("there is no user `{agent}`; name the agent's user with --agent")))?;

@@ -13,6 +13,26 @@ pub(super) const ENVIRONMENT: &str = "\
 #ENABLE_REAL_GITHUB_CALLS=true
 ";
 
+/// What the environment file may set. One that ends in `*` stands for all that begin so. Everything else that the gateway reads is in its
+/// unit or script, and what a program's loader reads is nobody's to set.
+pub(super) const NAMES: [&str; 7] =
+    ["GITHUB_*", "ENABLE_REAL_*", "OPSGATE_LOG", "OPSGATE_ADMIN_LISTEN", "WRITE_MODE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The names that an environment file sets beyond the table. A line that is no assignment is one too, and is not repeated.
+pub(super) fn beyond(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    let name = |line: &str| line.split_once('=').map(|(name, _)| name.to_owned());
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let allowed = |name: &str| NAMES.iter().any(|known| known.strip_suffix('*').map_or(*known == name, |start| name.starts_with(start)));
+    lines
+        .filter_map(|line| match name(line).filter(|name| is_name(name)) {
+            Some(name) if allowed(&name) => None,
+            Some(name) => Some(name),
+            None => Some("a line that is not NAME=value".to_owned()),
+        })
+        .collect()
+}
+
 /// The entry of `callers` in the shipped policy that lets everybody on the machine call.
 const EVERYBODY: &str = "  \"local:*\": {roles: [developer]}\n  \"key:*\": {roles: [developer]}\n";
 /// Where the shipped policy shows people and groups.
@@ -64,6 +84,20 @@ mod tests {
         assert_eq!(policy.people().get("ana").unwrap().keys, ["ana"]);
         assert_eq!(policy.groups().get("approvers").unwrap(), &["ana"]);
         assert!(policy.warnings().is_empty(), "{:?}", policy.warnings().len());
+    }
+
+    #[test]
+    fn an_environment_file_sets_what_is_in_the_table() {
+        let fine = NAMES.map(|name| format!("{}=x\n", name.replace('*', "TOKEN"))).concat();
+        assert_eq!(beyond(&format!("{ENVIRONMENT}\n ; a word\n{fine}GITHUB_TOKEN=a=b\n")), [""; 0]);
+        for name in
+            ["OPSGATE_POLICY", "OPSGATE_HOME", "OPSGATE_SOCKET", "LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "HOME", "OPSGATE_LOGS", "github_token"]
+        {
+            assert_eq!(beyond(&format!("{fine}  {name}=x")), [name]);
+        }
+        for line in ["secret", "=secret", "A B=secret", "export PATH=secret"] {
+            assert!(beyond(line).concat().contains("NAME=value") && !beyond(line).concat().contains("secret"));
+        }
     }
 
     #[test]

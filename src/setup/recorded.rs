@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::Layout;
+
 /// The choices that the unit or script depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,16 @@ pub struct Recorded {
     pub listen: Option<SocketAddr>,
     /// Repositories that it writes to.
     pub writable: Vec<PathBuf>,
+    /// Repositories that it only reads.
+    #[serde(default)]
+    pub readable: Vec<PathBuf>,
+}
+
+/// The agent's user that an installation was made for, where there is one.
+#[must_use]
+pub fn agent_of(layout: &Layout, systemd: bool) -> Option<String> {
+    let file = if systemd { layout.unit() } else { layout.script() };
+    Recorded::of_file(&layout.on_disk(&file))?.agent
 }
 
 const MARK: &str = "# Written by `opsgate setup`, which replaces it, with: ";
@@ -29,6 +41,11 @@ impl Recorded {
     pub(super) fn of_file(path: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(path).ok()?;
         serde_json::from_str(text.lines().find_map(|line| line.strip_prefix(MARK))?).ok()
+    }
+
+    /// Each repository, and whether it writes there.
+    pub(super) fn workspaces(&self) -> impl Iterator<Item = (&Path, bool)> {
+        self.readable.iter().map(|folder| (folder.as_path(), false)).chain(self.writable.iter().map(|folder| (folder.as_path(), true)))
     }
 
     /// How the gateway is run.

@@ -8,6 +8,7 @@ pub(super) fn text(layout: &Layout, recorded: &Recorded) -> String {
     let listen = recorded.listen.map(|listen| listen.to_string()).unwrap_or_default();
     include_str!("service.sh")
         .replace("@RECORDED@", &recorded.line())
+        .replace("@NAMES@", &super::policy::NAMES.join(" | "))
         .replace("@NAME@", layout.name())
         .replace("@PROGRAM@", &layout.program().display().to_string())
         .replace("@SERVE@", recorded.serve())

@@ -32,7 +32,8 @@ environment() {
             *=*)
                 case ${line%%=*} in
                     '' | [0-9]* | *[!A-Za-z0-9_]*) echo "@NAME@: a line of @ENVIRONMENT@ is not NAME=value" >&2; exit 64 ;;
-                    *) export "${line%%=*}=${line#*=}" ;;
+                    @NAMES@) export "${line%%=*}=${line#*=}" ;;
+                    *) echo "@NAME@: @ENVIRONMENT@ sets ${line%%=*}, which the gateway does not take from there" >&2; exit 64 ;;
                 esac ;;
             *) echo "@NAME@: a line of @ENVIRONMENT@ is not NAME=value" >&2; exit 64 ;;
         esac

@@ -112,11 +112,12 @@ fn what_is_not_the_owners_is_left_alone() {
         std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
     }
     symlink(&outside, work.join("link")).unwrap();
+    git_folder(&work, AGENT);
     for path in [&dir.path().join("home/ana"), &work, &work.join("sub"), &theirs] {
         own(path, AGENT);
     }
     std::fs::set_permissions(dir.path().join("home/ana"), PermissionsExt::from_mode(0o700)).unwrap();
-    for writable in [false, true] {
+    for writable in [false, true, false] {
         let install = Install { workspaces: vec!["/home/ana/work".into()], writable, ..install(&dir) };
         assert!(states(&install, false).contains(&"done"));
         assert!(!states(&install, true).contains(&"planned"), "a second run has nothing to do");
@@ -130,10 +131,83 @@ fn what_is_not_the_owners_is_left_alone() {
             |path: &Path, bits: u16| list(path, "system.posix_acl_access").is_some_and(|acl| acl.holders(bits).any(|tag| tag == Tag::User(GATEWAY)));
         assert!(has(&work, bits | 1) && has(&work.join("sub"), bits | 1) && has(&theirs, bits));
         assert!(has(&dir.path().join("home/ana"), 1) && !has(&dir.path().join("home/ana"), 4));
-        assert_eq!(has(&theirs, 2), writable);
+        assert_eq!(has(&theirs, 2), writable, "writing is given, and taken back");
+        assert_eq!((has(&work, 2), has(&work.join("sub"), 2)), (writable, writable));
+        let unit = std::fs::read_to_string(dir.path().join("etc/systemd/system/gate.service")).unwrap();
+        let line = "ReadWritePaths=\"/var/lib/gate/home\" \"-/run/gate\"";
+        let expected = if writable { format!("{line} \"/home/ana/work\"\n") } else { format!("{line}\n") };
+        assert!(unit.contains(&expected), "{unit}");
         assert!(list(&work, "system.posix_acl_default").is_some());
         assert!(list(&mine, "system.posix_acl_access").is_none() && list(&outside, "system.posix_acl_access").is_none());
     }
-    let unit = std::fs::read_to_string(dir.path().join("etc/systemd/system/gate.service")).unwrap();
-    assert!(unit.contains("ReadWritePaths=\"/var/lib/gate/home\" \"-/run/gate\" \"/home/ana/work\"\n"), "{unit}");
+}
+
+fn git_folder(work: &Path, uid: u32) {
+    std::fs::create_dir_all(work.join(".git/objects")).unwrap();
+    std::fs::write(work.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+    for path in [work.to_owned(), work.join(".git"), work.join(".git/objects"), work.join(".git/HEAD")] {
+        std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+    }
+}
+
+/// Neither where the agent's links lead, nor what is another's, nor what is no repository.
+#[test]
+fn only_a_repository_of_the_agents_is_granted() {
+    if !is_root() {
+        return;
+    }
+    let dir = image();
+    let at = |path: &str| dir.path().join(path);
+    for (work, owner) in [("home/ana/src/mine", AGENT), ("home/ben/theirs", 4_000_003), ("root/secret", 0), ("root/lent", AGENT)] {
+        std::fs::create_dir_all(at(work)).unwrap();
+        git_folder(&at(work), owner);
+    }
+    std::fs::create_dir_all(at("home/ana/src/plain")).unwrap();
+    for path in ["home/ana", "home/ana/src", "home/ana/src/plain"] {
+        std::os::unix::fs::chown(at(path), Some(AGENT), Some(AGENT)).unwrap();
+    }
+    std::fs::set_permissions(at("root"), PermissionsExt::from_mode(0o700)).unwrap();
+    for (link, target, owner) in [
+        ("home/ana/src/evil", "/root/secret", AGENT),
+        ("home/ana/src/self", "mine", AGENT),
+        ("home/ana/src/roots", "mine", 0),
+        ("circle", "/circle", 0),
+        ("srv", "../home/ana/./src", 0),
+    ] {
+        symlink(target, at(link)).unwrap();
+        std::os::unix::fs::lchown(at(link), Some(owner), Some(owner)).unwrap();
+    }
+    let listed = |path: &Path| rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0u8; 1024]).is_ok();
+    for (folder, why) in [
+        ("/home/ana/src/evil", "not root's"),
+        ("/home/ana/src/self", "not root's"),
+        ("/home/ana/src/self/../mine", "not root's"),
+        ("/home/ana/src/roots", "not root's"),
+        ("/circle", "cannot be opened"),
+        ("/root/secret", "belongs to uid 0"),
+        ("/home/ben/theirs", "belongs to uid 4000003"),
+        ("/", "no repository"),
+        ("/../..", "no repository"),
+        ("/etc", "belongs to uid 0"),
+        ("/root", "belongs to uid 0"),
+        ("/home", "belongs to uid 0"),
+        ("/home/ana", "not the top of a git work tree"),
+        ("/home/ana/src/plain", "not the top of a git work tree"),
+        ("/home/ana/src/mine/.git", "not the top of a git work tree"),
+        ("/home/ana/src/mine/.git/HEAD", "cannot be opened"),
+        ("/nowhere", "cannot be opened"),
+        ("/root/lent", "cannot pass"),
+    ] {
+        for writable in [false, true] {
+            let install = Install { workspaces: vec![folder.into()], writable, ..install(&dir) };
+            let error = install.run(false, |_| {}).unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains(&format!("`{folder}`")), "{folder}: {error}");
+        }
+        for path in ["root", "root/secret", "root/lent", "home/ben/theirs", "home/ana", "home", "etc"] {
+            assert!(!listed(&at(path)), "{folder}: {path} was granted");
+        }
+    }
+    // Nobody's but root's own links lead on.
+    let reached = workspace::reach(&install(&dir).layout, Path::new("/srv/mine"), AGENT).unwrap();
+    assert_eq!(reached.real, Path::new("/home/ana/src/mine"));
 }

@@ -100,6 +100,11 @@ impl Accounts {
         self.users.iter().find(|user| user.uid == uid)
     }
 
+    /// The users that share this number: more than one is one user under several names.
+    pub fn sharing(&self, uid: u32) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(move |user| user.uid == uid)
+    }
+
     /// The group of this name.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<&Group> {

@@ -112,6 +112,13 @@ impl Acl {
     /// With at least these bits for this user, in effect. Nobody else's effective bits change.
     #[must_use]
     pub fn granting(&self, user: u32, bits: u16) -> Self {
+        let mask = self.0.get(&Tag::Mask).copied().unwrap_or(7);
+        self.giving(user, bits | self.0.get(&Tag::User(user)).copied().unwrap_or(0) & mask)
+    }
+
+    /// With exactly these bits for this user, in effect. Nobody else's effective bits change.
+    #[must_use]
+    pub fn giving(&self, user: u32, bits: u16) -> Self {
         let old = self.0.get(&Tag::Mask).copied();
         let mut list = self.0.clone();
         // Widening the mask must not wake bits that it had put to sleep for others.
@@ -120,7 +127,7 @@ impl Acl {
                 *granted &= old.unwrap_or(7);
             }
         }
-        *list.entry(Tag::User(user)).or_insert(0) |= bits;
+        list.insert(Tag::User(user), bits);
         let widest =
             list.iter().filter(|(tag, _)| matches!(tag, Tag::User(_) | Tag::OwningGroup | Tag::Group(_))).fold(0, |all, (_, bits)| all | bits);
         list.insert(Tag::Mask, widest);
@@ -174,9 +181,14 @@ mod tests {
         fn a_grant_gives_one_user_its_bits_and_changes_nobody_else(acl in any_acl(), user in 0u32..5, bits in 0u16..8) {
             let granted = acl.granting(user, bits);
             prop_assert!(granted.holders(bits).any(|tag| tag == Tag::User(user)));
+            let given = acl.giving(user, bits);
+            for bit in [1, 2, 4] {
+                prop_assert_eq!(given.holders(bit).any(|tag| tag == Tag::User(user)), bits & bit != 0);
+            }
             for bit in [1, 2, 4] {
                 let others = |acl: &Acl| acl.holders(bit).filter(|tag| *tag != Tag::User(user)).collect::<Vec<_>>();
                 prop_assert_eq!(others(&acl), others(&granted));
+                prop_assert_eq!(others(&acl), others(&given));
             }
         }
     }
