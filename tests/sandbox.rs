@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use harness::commands::{Stand, output, policy};
 use harness::repository::Repository;
 use harness::skipped::skipped;
+use harness::stdio::Client;
 use harness::{Home, fresh_secret, stop};
 use opsgate_tools::sandbox::{How, Job, Limits, Sandbox};
 use serde_json::json;
@@ -362,6 +363,14 @@ fn killing_the_gateway_ends_the_command() {
     until("its children run", || with_mark(&mark).len() >= 3);
     stop(stand.gateway(), "-KILL");
     until("all are gone", || with_mark(&mark).is_empty());
+    // The next gateway records that nobody knows how the call ended.
+    let Stand { home, repository, client } = stand;
+    drop(client);
+    let mut next = Client::legacy(&home, &["--in-process", "--workspace", repository.arg()]);
+    next.answer("policy_whoami", json!({}));
+    next.close();
+    let outcomes = home.entries_of("call.outcome");
+    assert!(outcomes.iter().any(|outcome| outcome.to_string().contains("indeterminate")), "{outcomes:?}");
 }
 
 /// The parent of the process that leads the group of this one.
