@@ -92,6 +92,9 @@ fn a_file_is_written_and_a_branch_made_and_both_are_recorded_and_committed() {
         assert!(intent.to_string().contains(tool), "{intent}");
     }
     assert!(outcomes.iter().all(|outcome| outcome.to_string().contains("\"ok\"")), "{outcomes:?}");
+    let made: Vec<_> = outcomes.iter().map(|outcome| outcome["data"]["reference"].as_str().unwrap()).collect();
+    let sha256 = result(0)["sha256"].as_str().unwrap();
+    assert_eq!(made, [format!("sha256:{sha256}"), format!("branch fix/a at {base}"), format!("commit {commit}")], "what was made is recorded");
     let text = std::fs::read_dir(home.audit()).unwrap().filter_map(|e| std::fs::read_to_string(e.unwrap().path()).ok()).collect::<String>();
     let hash = trailer.split_whitespace().nth(1).unwrap();
     assert!(text.contains(hash), "the next record chains to the hash that the trailer names");

@@ -97,6 +97,10 @@ impl WriteTool for CommitFiles {
         .await
     }
 
+    fn reference(output: &Output) -> Option<String> {
+        Some(format!("commit {}", output.commit))
+    }
+
     async fn preview(&self, target: &Target, filter: &OutputFilter) -> Result<Preview, ToolError> {
         let (plan, filter) = (target.0.clone(), filter.clone());
         blocking(move || preview(&plan, &filter)).await

@@ -93,6 +93,10 @@ impl WriteTool for CreateBranch {
         .await
     }
 
+    fn reference(output: &Output) -> Option<String> {
+        Some(format!("branch {} at {}", output.branch, output.base_commit))
+    }
+
     async fn preview(&self, target: &Target, _filter: &OutputFilter) -> Result<Preview, ToolError> {
         let plan = target.0.clone();
         blocking(move || {

@@ -100,6 +100,10 @@ impl WriteTool for WriteFile {
         .await
     }
 
+    fn reference(output: &Output) -> Option<String> {
+        Some(format!("sha256:{}", output.sha256))
+    }
+
     async fn preview(&self, target: &Target, filter: &OutputFilter) -> Result<Preview, ToolError> {
         let (plan, filter) = (target.0.clone(), filter.clone());
         blocking(move || preview(&plan, &filter)).await
