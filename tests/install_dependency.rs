@@ -61,6 +61,8 @@ fn a_dependency_is_installed_and_only_what_is_declared_changes() {
     assert_eq!((read("vendor/old"), read("undeclared"), read("vendor/kept").as_deref()), (None, None, Some("y")));
     assert_eq!(read("manager.py").unwrap(), MANAGER);
     assert_eq!(read(".env").unwrap(), "A=1");
+    let outcomes = stand.home.entries_of("call.outcome");
+    assert!(outcomes[0]["data"]["reference"].as_str().unwrap().starts_with("inner@0.1.0 sums@1.2.3; Cargo.lock manifest"), "{outcomes:?}");
 }
 
 #[test]

@@ -130,6 +130,10 @@ impl WriteTool for InstallDependency {
         Some(run::call_time(&target.command))
     }
 
+    fn reference(output: &Output) -> Option<String> {
+        (!output.files_changed.is_empty()).then(|| format!("{}; {}", output.dependencies_added.join(" "), output.files_changed.join(" ")))
+    }
+
     async fn preview(&self, target: &Target, _filter: &OutputFilter) -> Result<Preview, ToolError> {
         let summary = format!("runs `{}` in a sandbox, on a copy: {}", target.name, target.argv.join(" "));
         let shown = Command { argv: target.argv.clone(), ..target.command.clone() };
