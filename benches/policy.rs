@@ -49,6 +49,7 @@ fn decide(count: usize, rule: fn(usize) -> String) -> f64 {
         trigger: Trigger::Client,
         write_mode_env_off: false,
         same_user: false,
+        change: &[],
         now: jiff::Timestamp::UNIX_EPOCH,
     };
     let start = Instant::now();

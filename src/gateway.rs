@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit};
 use opsgate_audit::{CanonicalJson, EventKind, Files, Log, OpenError, Opened, Options, RealFiles, SigningKey};
 use opsgate_tools::registry::{DuplicateTool, Registry};
@@ -28,8 +29,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 /// One gateway: one home, one lock, one log, one policy.
 pub struct Gateway {
-    policy: Arc<Policy>,
-    pub(crate) registry: Registry,
+    in_force: ArcSwap<InForce>,
     pub(crate) log: Log,
     pub(crate) scrubber: Arc<Scrubber>,
     pub(crate) rates: Rates,
@@ -46,6 +46,14 @@ pub struct Gateway {
     standing: Standing,
     home: Home,
     _lock: HomeLock,
+}
+
+/// A policy in force, and the tools as it lets them be. Swapped whole, so that no call sees two.
+pub struct InForce {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Its tools.
+    pub registry: Registry,
 }
 
 /// Why a gateway does not start.
@@ -123,8 +131,7 @@ impl Gateway {
         let (log, opened) = Log::open(Options { files, ..audit_options(&home)? })?;
         let gateway = Self {
             rates: Rates::new(policy.limits()),
-            policy,
-            registry,
+            in_force: ArcSwap::from_pointee(InForce { policy: policy.clone(), registry }),
             log,
             scrubber: Arc::new(Scrubber::new(home.own_secrets().into_iter().chain(settings.github.token().and_then(Result::ok)).collect())),
             flood: Flood::default(),
@@ -141,14 +148,20 @@ impl Gateway {
             home,
             _lock: lock,
         };
-        gateway.report(&opened, settings);
+        gateway.report(&policy, &opened, settings);
         Ok(Arc::new(gateway))
+    }
+
+    /// The policy in force and its tools. A call asks once, and keeps what it got.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
     }
 
     /// The policy in force.
     #[must_use]
-    pub fn policy(&self) -> &Arc<Policy> {
-        &self.policy
+    pub fn policy(&self) -> Arc<Policy> {
+        self.in_force.load().policy.clone()
     }
 
     /// What each stage of the path costs, where that is measured.
@@ -159,9 +172,9 @@ impl Gateway {
 
     /// Whether a caller sees a tool at all: some argument could make it permissible, and the environment does not forbid it.
     #[must_use]
-    pub fn shows(&self, caller: &Caller, spec: &Spec, write_mode_off: bool) -> bool {
+    pub fn shows(&self, in_force: &InForce, caller: &Caller, spec: &Spec, write_mode_off: bool) -> bool {
         (spec.class == Class::Read || !(self.write_mode_off || write_mode_off))
-            && self.policy.could_permit(caller.id(), self.is_same_user(caller), spec)
+            && in_force.policy.could_permit(caller.id(), self.is_same_user(caller), spec)
     }
 
     /// Whether the gateway runs as this caller's own user, as far as the facts tell.
@@ -242,8 +255,8 @@ impl Gateway {
         }
     }
 
-    fn report(&self, opened: &Opened, settings: &Settings) {
-        let loaded = serde_json::json!({ "hash": self.policy.hash(), "write_mode_off_by_environment": self.write_mode_off });
+    fn report(&self, policy: &Policy, opened: &Opened, settings: &Settings) {
+        let loaded = serde_json::json!({ "hash": policy.hash(), "write_mode_off_by_environment": self.write_mode_off });
         if let Ok(data) = CanonicalJson::of(&loaded)
             && let Err(error) = self.log.event(EventKind::PolicyLoaded, None, data)
         {
@@ -251,10 +264,10 @@ impl Gateway {
                 .with("error", &self.scrubber.text(&error.to_string()).0)
                 .emit();
         }
-        for warning in self.policy.warnings() {
+        for warning in policy.warnings() {
             log::warn(log::Component::Policy, "the policy has a warning").with("warning", &self.scrubber.text(&warning.to_string()).0).emit();
         }
-        for notice in crate::catalogue::notices(&self.policy, settings) {
+        for notice in crate::catalogue::notices(policy, settings) {
             log::warn(log::Component::Gateway, "the environment and the policy do not fit together")
                 .with("notice", &self.scrubber.text(&notice).0)
                 .emit();

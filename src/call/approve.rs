@@ -11,13 +11,13 @@ use crate::policy::{Quorum, Requirement};
 impl Gateway {
     #[expect(clippy::unused_self, reason = "the stage's shape: the store of grants is the gateway's")]
     pub(super) fn approve(&self, call: Call<Authorised>) -> Result<Call<Approved>, Box<Refused>> {
-        let Call { mark, stage: Authorised { prepared, permit, requirement, now } } = call;
+        let Call { mark, stage: Authorised { prepared, permit, requirement, judged } } = call;
         match requirement {
-            None => Ok(Call { mark, stage: Approved { prepared, permit, now } }),
+            None => Ok(Call { mark, stage: Approved { prepared, permit, judged } }),
             Some(requirement) => {
                 let message =
                     format!("`{}` needs an approval here ({}), and this version cannot collect one", prepared.spec.card.name, quorums(&requirement));
-                Err(mark.refuse(About::of(&prepared), Refusal::new(Code::ApprovalsUnavailable, message)))
+                Err(mark.refuse(About::judged(&prepared, judged), Refusal::new(Code::ApprovalsUnavailable, message)))
             }
         }
     }

@@ -1,33 +1,49 @@
 //! Authorise: one pure question to the policy. What it permits carries the filter for what comes back.
 
+use opsgate_tools::change::Change;
+use opsgate_tools::scope::Scopes;
 use opsgate_tools::tool::Spec;
 
-use super::stage::{About, Authorised, Call, Prepared, Refused};
+use super::stage::{About, Authorised, Call, Judged, Mark, Prepared, Refused};
 use crate::gateway::Gateway;
-use crate::policy::{Decision, Facts};
+use crate::policy::{ChangePart, Decision, Facts};
 
 impl Gateway {
     pub(super) fn authorise(&self, call: Call<Prepared>) -> Result<Call<Authorised>, Box<Refused>> {
         let Call { mark, stage: prepared } = call;
-        let now = jiff::Timestamp::now();
-        let Spec { card, class, .. } = prepared.spec;
-        let facts = Facts {
-            caller: mark.caller.id(),
+        let (decision, judged) = mark.judge(&prepared.spec, &prepared.scopes, &prepared.change);
+        match decision {
+            Decision::Permit(permit) => Ok(Call { mark, stage: Authorised { prepared, permit, requirement: None, judged } }),
+            Decision::NeedsApproval(permit, requirement) => {
+                Ok(Call { mark, stage: Authorised { prepared, permit, requirement: Some(requirement), judged } })
+            }
+            Decision::Deny(denial) => Err(mark.refuse(About::judged(&prepared, judged), denial)),
+        }
+    }
+}
+
+impl Mark {
+    /// Asks the policy, and keeps what the record needs to ask it again.
+    pub(super) fn judge(&self, spec: &Spec, scopes: &Scopes, change: &Change) -> (Decision, Judged) {
+        let (at, change) = (jiff::Timestamp::now(), ChangePart::given(change));
+        let Spec { card, class, .. } = spec;
+        let decision = self.in_force.policy.decide(&Facts {
+            caller: self.caller.id(),
             tool: card.name,
             system: card.system,
-            class,
-            scopes: &prepared.scopes,
-            trigger: mark.trigger,
-            write_mode_env_off: mark.write_mode_off,
-            same_user: mark.same_user,
-            now,
+            class: *class,
+            scopes,
+            trigger: self.trigger,
+            write_mode_env_off: self.write_mode_off,
+            same_user: self.same_user,
+            change: &change,
+            now: at,
+        });
+        let (denial, shadow) = match &decision {
+            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, permit.shadow()),
+            Decision::Deny(denial) => (Some(denial.code), denial.shadow.as_slice()),
         };
-        match mark.policy.decide(&facts) {
-            Decision::Permit(permit) => Ok(Call { mark, stage: Authorised { prepared, permit, requirement: None, now } }),
-            Decision::NeedsApproval(permit, requirement) => {
-                Ok(Call { mark, stage: Authorised { prepared, permit, requirement: Some(requirement), now } })
-            }
-            Decision::Deny(denial) => Err(mark.refuse(About::of(&prepared), denial)),
-        }
+        let judged = Judged { at, class: *class, change, decision: decision.name(), denial, shadow: shadow.to_vec() };
+        (decision, judged)
     }
 }

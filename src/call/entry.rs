@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use opsgate_audit::{CallRef, CanonicalJson, NotCanonical};
+use opsgate_tools::tool::Class;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::stage::{About, CleanRefusal, Mark, Prepared};
 use crate::error::{Code, Refusal};
 use crate::limit::Kind;
-use crate::policy::{AuditLevel, Permit};
+use crate::policy::{AuditLevel, ChangePart, DenialCode, Permit};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// The caller, as the log names it.
@@ -29,18 +30,36 @@ struct ScopeEntry {
     value: Clean<String>,
 }
 
+/// What policy decided and the facts it was asked with, besides caller, tool, scopes and trigger.
+#[derive(Serialize)]
+struct JudgedEntry<'a> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    change: &'a [ChangePart],
+    class: Class,
+    decided_at: String,
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denial: Option<DenialCode>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    same_user: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    shadow: &'a [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    write_mode_off: bool,
+}
+
 #[derive(Serialize)]
 struct IntentEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     args: Option<&'a Clean<Value>>,
     caller: CallerEntry,
-    class: opsgate_tools::tool::Class,
-    decided_at: String,
     /// The incident that a write is made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<Clean<String>>,
     #[serde(rename = "gen_ai.tool.name")]
     tool: &'static str,
+    #[serde(flatten)]
+    judged: Option<JudgedEntry<'a>>,
     #[serde(rename = "mcp.method.name")]
     method: &'static str,
     mode: &'static str,
@@ -84,6 +103,8 @@ struct RefusedEntry<'a> {
     code: Code,
     #[serde(rename = "gen_ai.tool.name")]
     tool: Clean<String>,
+    #[serde(flatten)]
+    judged: Option<JudgedEntry<'a>>,
     #[serde(rename = "mcp.method.name", skip_serializing_if = "Option::is_none")]
     method: Option<&'static str>,
     message: &'a Clean<String>,
@@ -103,20 +124,19 @@ struct RefusedEntry<'a> {
 const LONGEST_ARGS: usize = 24 * 1024;
 const LONGEST_NAME: usize = 256;
 
-pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, permit: &Permit, now: jiff::Timestamp) -> Result<CanonicalJson, Refusal> {
+pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, permit: &Permit, about: &About) -> Result<CanonicalJson, Refusal> {
     let card = prepared.spec.card;
     // At the level `metadata` the record says that there was a call, and its digest, but not with what arguments.
-    let kept = match mark.policy.settings().audit.level {
+    let kept = match mark.in_force.policy.settings().audit.level {
         AuditLevel::Metadata => None,
         _ => Some(bounded(&prepared.args).unwrap_or_else(|| prepared.args.clone())),
     };
     CanonicalJson::sorted(&IntentEntry {
         args: kept.as_ref(),
         caller: caller(scrubber, mark),
-        class: prepared.spec.class,
-        decided_at: now.to_string(),
         incident: prepared.change.incident_id.as_deref().map(|id| scrubber.text(id).0),
         tool: card.name,
+        judged: judged(mark, about),
         method: "tools/call",
         mode: permit.mode().name(),
         policy: permit.policy_hash(),
@@ -173,7 +193,7 @@ pub(super) fn refused(
     refusal: &CleanRefusal,
     unrecorded: u64,
 ) -> Result<CanonicalJson, NotCanonical> {
-    let level = mark.policy.settings().audit.level;
+    let level = mark.in_force.policy.settings().audit.level;
     let tool: String = about.tool.chars().take(LONGEST_NAME).collect();
     let mut entry = RefusedEntry {
         args: about.args.as_ref().filter(|_| level != AuditLevel::Metadata).map(|args| bounded(args).unwrap_or_else(|| args.clone())),
@@ -183,8 +203,9 @@ pub(super) fn refused(
         // Refused at a door before there was a call: which method it was going to be is not known.
         method: (!tool.is_empty()).then_some("tools/call"),
         tool: scrubber.text_owned(tool).0,
+        judged: judged(mark, about),
         message: &refusal.message,
-        policy: mark.policy.hash(),
+        policy: mark.in_force.policy.hash(),
         rule: refusal.rule.as_ref(),
         scopes: about.scopes.as_ref().map(|s| scopes(scrubber, s)),
         system: about.system,
@@ -219,6 +240,20 @@ pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy:
 /// Ids for a record that belongs to no one call.
 pub(super) fn fresh() -> CallRef {
     CallRef { request_id: uuid::Uuid::now_v7(), correlation_id: *uuid::Uuid::new_v4().as_bytes() }
+}
+
+fn judged<'a>(mark: &Mark, about: &'a About) -> Option<JudgedEntry<'a>> {
+    let judged = about.judged.as_ref()?;
+    Some(JudgedEntry {
+        change: &judged.change,
+        class: judged.class,
+        decided_at: judged.at.to_string(),
+        decision: judged.decision,
+        denial: judged.denial,
+        same_user: mark.same_user,
+        shadow: &judged.shadow,
+        write_mode_off: mark.write_mode_off,
+    })
 }
 
 fn caller(scrubber: &Scrubber, mark: &Mark) -> CallerEntry {

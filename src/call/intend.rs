@@ -10,12 +10,12 @@ use opsgate_tools::mode::Mode;
 
 impl Gateway {
     pub(super) async fn intend(&self, call: Call<Approved>) -> Result<Call<Intended>, Box<Refused>> {
-        let Call { mark, stage: Approved { prepared, permit, now } } = call;
-        let about = About::of(&prepared);
+        let Call { mark, stage: Approved { prepared, permit, judged } } = call;
+        let about = About::judged(&prepared, judged);
         if let Some(refusal) = mark.given_up() {
             return Err(mark.refuse(about, refusal));
         }
-        let data = match entry::intent(&self.scrubber, &mark, &prepared, &permit, now) {
+        let data = match entry::intent(&self.scrubber, &mark, &prepared, &permit, &about) {
             Ok(data) => data,
             Err(refusal) => return Err(mark.refuse(about, refusal)),
         };
@@ -27,7 +27,7 @@ impl Gateway {
         let work = match action {
             // INVARIANT: a read's intent and outcome may share one sync; nothing is revealed before both are durable.
             Action::Read(read) => {
-                if mark.policy.settings().audit.reads == AuditReads::Strict
+                if mark.in_force.policy.settings().audit.reads == AuditReads::Strict
                     && let Err(error) = self.log.sync(&receipt).await
                 {
                     return Err(mark.refuse(about, error));

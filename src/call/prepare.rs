@@ -1,6 +1,7 @@
 //! Prepare: look the tool up, parse the arguments once, resolve them to what will be judged and run.
 
 use opsgate_audit::Digest;
+use opsgate_tools::change::Change;
 use opsgate_tools::erased::Prepared as Ready;
 use opsgate_tools::progress::Progress;
 use opsgate_tools::registry::FORBIDDEN;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 use super::stage::{About, Admitted, Call, Mark, Prepared, Refused};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
-use crate::policy::{Decision, Facts, OnExposure};
+use crate::policy::{Decision, OnExposure};
 use crate::scrub::has_redaction_mark;
 
 /// The longest arguments of a call, in bytes: more is no work for a tool, and scrubbing it would hold others up.
@@ -27,12 +28,13 @@ impl Gateway {
             return Err(mark.refuse(about, refusal));
         }
         // Hidden and unknown look alike: the same code and the same words.
-        let visible = self.registry.find(&about.tool).filter(|tool| self.shows(&mark.caller, tool.spec(), mark.write_mode_off));
+        let visible =
+            mark.in_force.registry.find(&about.tool).filter(|tool| self.shows(&mark.in_force, &mark.caller, tool.spec(), mark.write_mode_off));
         let Some(tool) = visible else {
             let refusal = Refusal::new(Code::ToolUnavailable, format!("there is no tool `{}` for you", shortened(&about.tool)));
             return Err(mark.refuse(about, refusal));
         };
-        let spec = tool.spec().clone();
+        let (spec, tool) = (tool.spec().clone(), tool.clone());
         about.system = spec.card.system;
         let digest = match self.digest(spec.card.name, &args) {
             Ok(digest) => digest,
@@ -47,7 +49,7 @@ impl Gateway {
             return Err(mark.refuse(about, Refusal::new(Code::HoldsSecret, message)));
         }
         // An answer that may be withheld whole is not told line by line before.
-        let withhold = mark.policy.settings().scrub.on_exposure == OnExposure::Withhold;
+        let withhold = mark.in_force.policy.settings().scrub.on_exposure == OnExposure::Withhold;
         let progress = if withhold { Progress::default() } else { self.scrubbed(progress) };
         let cx = CallContext { caller: mark.caller.id().clone(), workspace, cancel: mark.cancel.clone(), progress };
         let resolved = tokio::time::timeout(mark.left(), tool.prepare(args, digest, &cx)).await;
@@ -60,7 +62,7 @@ impl Gateway {
             }
             Ok(Err(mut error)) => {
                 about.scopes = error.scopes.take().map(|scopes| *scopes);
-                let refusal = Self::judged_first(&mark, &spec, &about).unwrap_or_else(|| error.into());
+                let refusal = judged_first(&mark, &spec, &mut about).unwrap_or_else(|| error.into());
                 Err(mark.refuse(about, refusal))
             }
             Err(_) => {
@@ -68,26 +70,6 @@ impl Gateway {
                 let message = format!("the arguments could not be resolved within {:?}", mark.allowed);
                 Err(mark.refuse(about, Refusal::new(Code::TimedOut, message)))
             }
-        }
-    }
-
-    /// Where resolving failed on something that policy denies, the denial is the answer: whether a denied thing exists
-    /// is not told (test: a_denied_path_that_is_missing_is_denied).
-    fn judged_first(mark: &Mark, spec: &Spec, about: &About) -> Option<Refusal> {
-        let facts = Facts {
-            caller: mark.caller.id(),
-            tool: spec.card.name,
-            system: spec.card.system,
-            class: spec.class,
-            scopes: about.scopes.as_ref()?,
-            trigger: mark.trigger,
-            write_mode_env_off: mark.write_mode_off,
-            same_user: mark.same_user,
-            now: jiff::Timestamp::now(),
-        };
-        match mark.policy.decide(&facts) {
-            Decision::Deny(denial) => Some(denial.into()),
-            Decision::Permit(_) | Decision::NeedsApproval(..) => None,
         }
     }
 
@@ -115,6 +97,19 @@ impl Gateway {
         mac.update(b"\n");
         mac.update(&canonical);
         Ok(Digest::new(mac.finalize().into_bytes().into()))
+    }
+}
+
+/// Where resolving failed on something that policy denies, the denial is the answer: whether a denied thing exists
+/// is not told (test: a_denied_path_that_is_missing_is_denied).
+fn judged_first(mark: &Mark, spec: &Spec, about: &mut About) -> Option<Refusal> {
+    let (decision, judged) = mark.judge(spec, about.scopes.as_ref()?, &Change::default());
+    match decision {
+        Decision::Deny(denial) => {
+            about.judged = Some(judged);
+            Some(denial.into())
+        }
+        Decision::Permit(_) | Decision::NeedsApproval(..) => None,
     }
 }
 

@@ -27,7 +27,7 @@ impl Gateway {
     /// The name of a tool as metrics and counts may keep it: ours, or `unknown`.
     fn known(&self, tool: &str) -> &'static str {
         let forbidden = || FORBIDDEN.iter().find(|forbidden| forbidden.name == tool).map(|forbidden| forbidden.name);
-        self.registry.find(tool).map(|tool| tool.spec().card.name).or_else(forbidden).unwrap_or("unknown")
+        self.in_force().registry.find(tool).map(|tool| tool.spec().card.name).or_else(forbidden).unwrap_or("unknown")
     }
 
     pub(super) async fn refuse(&self, refused: Refused) -> Reply {

@@ -19,8 +19,8 @@ const STRUCTURE_FACTOR: usize = 4;
 
 impl Gateway {
     pub(super) fn scrub(&self, call: Call<Executed>) -> Call<Scrubbed> {
-        let bound = call.mark.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
-        let withhold = call.mark.policy.settings().scrub.on_exposure == OnExposure::Withhold;
+        let bound = call.mark.in_force.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
+        let withhold = call.mark.in_force.policy.settings().scrub.on_exposure == OnExposure::Withhold;
         call.map(|Executed { about, wrote, result, reference, hidden, redacted, pending, slot }| {
             let mut scrubbed = redacted;
             let result = match result {

@@ -9,16 +9,16 @@ use opsgate_tools::erased::{Action, ReadAction, WriteAction};
 use opsgate_tools::error::ToolError;
 use opsgate_tools::progress::Progress;
 use opsgate_tools::scope::Scopes;
-use opsgate_tools::tool::Spec;
+use opsgate_tools::tool::{Class, Spec};
 use opsgate_tools::workspace::Workspace;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Code, Refusal};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, InForce};
 use crate::identity::Caller;
 use crate::limit::{Counted, Slot};
-use crate::policy::{Permit, Policy, Profile, Requirement, Trigger};
+use crate::policy::{ChangePart, DenialCode, Permit, Profile, Requirement, Trigger};
 use crate::scrub::{Clean, Counts};
 
 /// A call as a door hands it in: identified, nothing judged yet.
@@ -61,8 +61,8 @@ pub(super) struct Mark {
     pub(super) trigger: Trigger,
     pub(super) write_mode_off: bool,
     pub(super) same_user: bool,
-    /// The one policy this call is judged under, from its first stage to its last.
-    pub(super) policy: Arc<Policy>,
+    /// The one policy this call is judged under, and its tools, from its first stage to its last.
+    pub(super) in_force: Arc<InForce>,
     pub(super) started: Instant,
     /// How long the call may take: the policy's time-out, or what the tool asks for within the policy's `max_timeout`.
     pub(super) allowed: Duration,
@@ -77,6 +77,19 @@ pub(super) struct About {
     pub(super) args: Option<Clean<Value>>,
     pub(super) digest: Option<Digest>,
     pub(super) scopes: Option<Scopes>,
+    pub(super) judged: Option<Judged>,
+}
+
+/// What policy decided and on which facts, as the record keeps them: `opsgate policy replay` makes the decision again from these.
+#[derive(Clone)]
+pub(super) struct Judged {
+    pub(super) at: jiff::Timestamp,
+    pub(super) class: Class,
+    pub(super) change: Vec<ChangePart>,
+    pub(super) decision: &'static str,
+    pub(super) denial: Option<DenialCode>,
+    /// The deny rules in `mode: shadow` that would have refused.
+    pub(super) shadow: Vec<String>,
 }
 
 /// A call that goes no further, on its way to the log.
@@ -119,13 +132,13 @@ pub(super) struct Authorised {
     pub(super) permit: Permit,
     /// What people must say first, where the policy asks for them.
     pub(super) requirement: Option<Requirement>,
-    pub(super) now: jiff::Timestamp,
+    pub(super) judged: Judged,
 }
 
 pub(super) struct Approved {
     pub(super) prepared: Prepared,
     pub(super) permit: Permit,
-    pub(super) now: jiff::Timestamp,
+    pub(super) judged: Judged,
 }
 
 /// In the chain. The work and the receipt it needs, paired by class.
@@ -209,9 +222,9 @@ impl Refused {
 impl Call<Identified> {
     pub(super) fn begin(gateway: &Gateway, raw: RawCall) -> Self {
         let re = CallRef { request_id: uuid::Uuid::now_v7(), correlation_id: raw.trace.unwrap_or_else(|| *uuid::Uuid::new_v4().as_bytes()) };
-        let policy = gateway.policy().clone();
-        let profile = policy.caller(raw.caller.id());
-        let allowed = policy.limits().timeout;
+        let in_force = gateway.in_force();
+        let profile = in_force.policy.caller(raw.caller.id());
+        let allowed = in_force.policy.limits().timeout;
         Self {
             mark: Mark {
                 re,
@@ -220,7 +233,7 @@ impl Call<Identified> {
                 caller: raw.caller,
                 trigger: raw.trigger,
                 write_mode_off: raw.write_mode_off || gateway.write_mode_off,
-                policy,
+                in_force,
                 started: Instant::now(),
                 allowed,
                 cancel: raw.cancel,
@@ -271,7 +284,7 @@ impl Mark {
 
     /// Gives a call whose tool asks for it more time, as far as the policy lets any call have.
     pub(super) fn allow(&mut self, wanted: Option<Duration>) {
-        let limits = self.policy.limits();
+        let limits = self.in_force.policy.limits();
         self.allowed = wanted.map_or(limits.timeout, |wanted| wanted.min(limits.max_timeout + ENDING).max(limits.timeout));
     }
 }
@@ -284,6 +297,12 @@ impl About {
             args: Some(prepared.args.clone()),
             digest: Some(prepared.digest),
             scopes: Some(prepared.scopes.clone()),
+            judged: None,
         }
+    }
+
+    /// Once policy has decided.
+    pub(super) fn judged(prepared: &Prepared, judged: Judged) -> Self {
+        Self { judged: Some(judged), ..Self::of(prepared) }
     }
 }

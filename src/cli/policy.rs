@@ -15,7 +15,7 @@ use crate::catalogue;
 use crate::gateway::load_policy;
 use crate::home::Settings;
 use crate::identity::Caller;
-use crate::policy::{Facts, Policy, Trigger};
+use crate::policy::{ChangePart, Facts, Policy, Trigger};
 use crate::trust::Trust;
 
 #[derive(clap::Subcommand)]
@@ -105,10 +105,10 @@ async fn explain(
     let cx =
         CallContext { caller: caller.clone(), workspace: workspace.map(Arc::new), cancel: CancellationToken::new(), progress: Progress::default() };
     let card = tool.spec().card;
-    let (scopes, failed) = match tool.prepare(args, Digest::new([0; 32]), &cx).await {
-        Ok(prepared) => (prepared.scopes, None),
+    let (scopes, change, failed) = match tool.prepare(args, Digest::new([0; 32]), &cx).await {
+        Ok(prepared) => (prepared.scopes, ChangePart::given(&prepared.change), None),
         Err(error) => match error.scopes.clone() {
-            Some(scopes) => (*scopes, Some(error.client)),
+            Some(scopes) => (*scopes, Vec::new(), Some(error.client)),
             None => return Err(Failure::new(exit::FINDING, error)),
         },
     };
@@ -121,6 +121,7 @@ async fn explain(
         trigger: Trigger::Client,
         write_mode_env_off: settings.write_mode_off,
         same_user: catalogue::standing(settings).towards_id(&caller) == Trust::SameUser,
+        change: &change,
         now: jiff::Timestamp::now(),
     };
     let explanation = policy.explain(&facts);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opsgate_tools::change::Change;
 use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::{OutputFilter, Scopes};
 use opsgate_tools::tool::Class;
@@ -61,6 +62,8 @@ pub struct Facts<'a> {
     pub write_mode_env_off: bool,
     /// Whether the gateway runs as the caller's own user, who could then change policy and log.
     pub same_user: bool,
+    /// The parts of a write's `change` that the caller filled in ([`ChangePart::given`]).
+    pub change: &'a [ChangePart],
     /// The time of the call.
     pub now: jiff::Timestamp,
 }
@@ -156,7 +159,7 @@ pub struct Quorum {
 }
 
 /// A part of a write's `change` that an environment can require.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangePart {
     /// Why.
@@ -171,7 +174,22 @@ impl ChangePart {
     /// Every part with the name `policy.yaml` uses.
     pub const ALL: [(Self, &'static str); 3] =
         [(Self::Reasoning, "reasoning"), (Self::RollbackPlan, "rollback_plan"), (Self::IncidentId, "incident_id")];
+
+    /// The parts that a caller filled in. A part that is too short to say anything is not.
+    #[must_use]
+    pub fn given(change: &Change) -> Vec<Self> {
+        let said = |part: &Option<String>, least: usize| part.as_ref().is_some_and(|text| text.trim().chars().count() >= least);
+        let parts = [
+            (Self::Reasoning, said(&change.reasoning, LEAST_SAID)),
+            (Self::RollbackPlan, said(&change.rollback_plan, LEAST_SAID)),
+            (Self::IncidentId, said(&change.incident_id, 1)),
+        ];
+        parts.into_iter().filter(|(_, said)| *said).map(|(part, _)| part).collect()
+    }
 }
+
+/// Fewer characters than these are no reason and no plan.
+const LEAST_SAID: usize = 10;
 
 /// What must be there before a permitted call runs. The approval stage holds every part of it or refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Explanation, Facts, Policy, Trigger};
+use super::{ChangePart, Explanation, Facts, Policy, Trigger};
 
 /// `policy_whoami`: what the policy knows of the caller.
 pub struct Whoami {
@@ -104,6 +104,7 @@ pub struct ExplainTarget {
     system: &'static str,
     class: Class,
     scopes: Scopes,
+    change: Vec<ChangePart>,
 }
 
 /// The decision with its reasons.
@@ -133,14 +134,14 @@ impl ReadTool for Explain {
             .ok_or_else(unknown)?;
         let card = tool.spec().card;
         // Resolved only to learn the scopes: a digest that no receipt carries, so that what is resolved can never run.
-        let scopes = match tool.prepare(args.arguments, Digest::new([0; 32]), cx).await {
-            Ok(prepared) => prepared.scopes,
+        let (scopes, change) = match tool.prepare(args.arguments, Digest::new([0; 32]), cx).await {
+            Ok(prepared) => (prepared.scopes, ChangePart::given(&prepared.change)),
             Err(mut error) => match error.scopes.take() {
-                Some(scopes) => *scopes,
+                Some(scopes) => (*scopes, Vec::new()),
                 None => return Err(error),
             },
         };
-        let target = ExplainTarget { caller: cx.caller.clone(), tool: card.name, system: card.system, class: tool.spec().class, scopes };
+        let target = ExplainTarget { caller: cx.caller.clone(), tool: card.name, system: card.system, class: tool.spec().class, scopes, change };
         Ok((target, Scopes::none("explains a decision to the caller it is about")))
     }
 
@@ -154,6 +155,7 @@ impl ReadTool for Explain {
             trigger: Trigger::Client,
             write_mode_env_off: self.write_mode_off,
             same_user: (self.same_user)(&target.caller),
+            change: &target.change,
             now: jiff::Timestamp::now(),
         };
         let mut explanation = self.policy.explain(&facts);

@@ -98,13 +98,9 @@ impl ServerHandler for Door {
             self.gateway.refuse_at_door(caller, "", refusal).await;
             return Err(limited);
         }
-        let tools = self
-            .gateway
-            .registry
-            .iter()
-            .filter(|tool| self.gateway.shows(&caller, tool.spec(), write_mode_off))
-            .map(|tool| listed(tool.spec()))
-            .collect();
+        let in_force = self.gateway.in_force();
+        let shown = in_force.registry.iter().filter(|tool| self.gateway.shows(&in_force, &caller, tool.spec(), write_mode_off));
+        let tools = shown.map(|tool| listed(tool.spec())).collect();
         Ok(ListToolsResult::with_all_items(tools).with_cache_scope(CacheScope::Private).with_ttl_ms(0))
     }
 

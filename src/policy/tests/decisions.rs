@@ -244,6 +244,7 @@ fn lists_of_a_system_bind() {
             trigger: Trigger::Client,
             write_mode_env_off: false,
             same_user: false,
+            change: &[],
             now: jiff::Timestamp::UNIX_EPOCH,
         };
         assert_eq!(matches!(policy.decide(&facts), Decision::Permit(_)), permitted, "{group}");

@@ -74,6 +74,7 @@ impl Ask {
             trigger: self.trigger,
             write_mode_env_off: self.env_off,
             same_user: self.same_user,
+            change: &[],
             now: self.now,
         })
     }
