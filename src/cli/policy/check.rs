@@ -1,0 +1,46 @@
+//! `opsgate policy check`: is this a policy, and does it say what it seems to say?
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{Failure, bad, exit, out};
+use crate::catalogue;
+use crate::gateway::load_policy;
+use crate::home::Settings;
+use crate::policy::Policy;
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The file [default: the policy the gateway would use]
+    file: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(settings: &Settings, Args { file, json: as_json }: Args) -> Result<u8, Failure> {
+    let catalogue = catalogue::catalogue().map_err(bad)?;
+    let loaded = match file {
+        Some(file) => Policy::load(&file, &catalogue),
+        None => load_policy(settings, &catalogue),
+    };
+    match loaded {
+        Ok(policy) => {
+            if as_json {
+                out::json(&json!({ "ok": true, "hash": policy.hash(), "warnings": policy.warnings() }));
+            } else {
+                for warning in policy.warnings() {
+                    out::say(format!("warning: {warning}"));
+                }
+                out::say(format!("the policy is sound: {}", policy.hash()));
+            }
+            Ok(exit::OK)
+        }
+        Err(errors) if as_json => {
+            out::json(&json!({ "ok": false, "errors": errors }));
+            Ok(exit::BAD_CONFIGURATION)
+        }
+        Err(errors) => Err(Failure::new(exit::BAD_CONFIGURATION, errors)),
+    }
+}
