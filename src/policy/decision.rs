@@ -200,8 +200,6 @@ pub struct Requirement {
     pub expires: Duration,
     /// Whether each approver needs a second factor.
     pub mfa: bool,
-    /// Parts of `change` that must be filled in.
-    pub require: Vec<ChangePart>,
     /// The environments of the policy that the target belongs to.
     pub environments: Vec<String>,
 }
@@ -242,6 +240,8 @@ pub enum DenialCode {
     NotWhitelisted,
     /// The environment's hours are over.
     OutsideHours,
+    /// The environment requires parts of `change` that are not filled in.
+    ChangeIncomplete,
     /// No rule allows it.
     DefaultDeny,
 }

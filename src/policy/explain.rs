@@ -150,11 +150,6 @@ fn approvals(requirement: &Requirement) -> Vec<String> {
     if requirement.mfa {
         needed.push("a second factor of each approver".to_owned());
     }
-    if !requirement.require.is_empty() {
-        let names: Vec<&str> =
-            super::decision::ChangePart::ALL.iter().filter(|(part, _)| requirement.require.contains(part)).map(|(_, name)| *name).collect();
-        needed.push(format!("`change` with {}", names.join(", ")));
-    }
     needed
 }
 
@@ -183,6 +178,10 @@ fn needed(denial: &Denial, call: Option<&Call<'_>>) -> Vec<String> {
         }
         if !call.whitelisted(&allowing) {
             needed.push("the target whitelisted: `write: true` for its repository, tier `approval` for its namespace".to_owned());
+        }
+        let missing = call.missing_change();
+        if !missing.is_empty() {
+            needed.push(missing.join(", "));
         }
     } else if needed.is_empty() {
         needed.push(denial.hint.clone());

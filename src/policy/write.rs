@@ -7,7 +7,7 @@ use super::call::{Call, Touched};
 use super::catalogue::is_local;
 use super::compile::{CompiledRule, Core, bit};
 use super::decide::{Verdict, no_rule};
-use super::decision::{Denial, DenialCode, Quorum, Requirement};
+use super::decision::{ChangePart, Denial, DenialCode, Quorum, Requirement};
 use super::model::Tier;
 
 impl Core {
@@ -58,9 +58,32 @@ impl Call<'_> {
                 return Err(Denial::new(DenialCode::OutsideHours, because, "try again within these hours").by(&name));
             }
         }
-        // In `dry_run` nothing runs, so nobody is asked.
-        let requirement = if self.mode.writes() { self.requirement(&allowing) } else { None };
+        // In `dry_run` nothing runs, so nothing is asked of anybody.
+        if !self.mode.writes() {
+            return Ok((Some(allowing), None));
+        }
+        if let Some(denial) = self.denied_without_change() {
+            return Err(denial);
+        }
+        let requirement = self.requirement(&allowing);
         Ok((Some(allowing), requirement))
+    }
+
+    /// What a target's environments require of `change` and the caller did not fill in.
+    // INVARIANT: it is the last of the denials, so that filling in `change` is never asked for in vain (test:
+    // what_an_environment_requires_of_change_is_the_last_denial).
+    fn denied_without_change(&self) -> Option<Denial> {
+        let environment = self.in_environments().find(|one| one.require.iter().any(|part| !self.facts.change.contains(part)))?;
+        let because = format!("a write to `{}` needs more of `change`: {}", environment.name, self.missing_change().join(", "));
+        let hint = format!("give {}; a few letters are not enough", self.missing_change().join(", "));
+        Some(Denial::new(DenialCode::ChangeIncomplete, because, &hint).by(&format!("environments.{}.require", environment.name)))
+    }
+
+    /// The required parts of `change` that are not filled in: `change.rollback_plan`.
+    pub(super) fn missing_change(&self) -> Vec<String> {
+        let required = |part: &ChangePart| self.in_environments().any(|one| one.require.contains(part));
+        let missing = ChangePart::ALL.into_iter().filter(|(part, _)| required(part) && !self.facts.change.contains(part));
+        missing.map(|(_, name)| format!("`change.{name}`")).collect()
     }
 
     pub(super) fn write_mode(&self) -> bool {
@@ -100,8 +123,7 @@ impl Call<'_> {
     /// The approvals of all allowing rules and of the target's environments together: where they differ, the stricter.
     /// Nothing only where every rule says `approvals: 0` and no environment or namespace asks for more.
     fn requirement(&self, allowing: &[u32]) -> Option<Requirement> {
-        let mut requirement =
-            Requirement { approvals: Vec::new(), expires: self.core.approvals.expires, mfa: false, require: Vec::new(), environments: Vec::new() };
+        let mut requirement = Requirement { approvals: Vec::new(), expires: self.core.approvals.expires, mfa: false, environments: Vec::new() };
         for rule in allowing.iter().filter_map(|index| self.core.rule(*index)) {
             rule.quorums.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
         }
@@ -109,7 +131,6 @@ impl Call<'_> {
         for environment in self.in_environments() {
             environment.approvals.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
             requirement.mfa |= environment.mfa;
-            requirement.require.extend(environment.require.iter().filter(|part| !requirement.require.contains(part)).copied().collect::<Vec<_>>());
             requirement.expires = environment.expires.map_or(requirement.expires, |expires| expires.min(requirement.expires));
             requirement.environments.push(environment.name.clone());
             asked |= environment.mfa || !environment.require.is_empty();

@@ -54,8 +54,8 @@ const NOT_YET: &[NotYet] = &[
     ("language", |file| file.settings.language != Language::En, "this version speaks English only"),
     (
         "environments",
-        |file| file.environments.iter().any(|one| one.mfa || !one.require.is_empty()),
-        "`mfa` and `require` are asked of the approval, and this version cannot give one: such writes are refused",
+        |file| file.environments.iter().any(|one| one.mfa),
+        "`mfa` is asked of the approval, and this version cannot give one: such writes are refused",
     ),
 ];
 
