@@ -12,6 +12,7 @@ use super::compile::{Core, Who, bit};
 use super::decision::{Decision, Denial, Facts, Requirement};
 use super::glob::Compare;
 use super::model::{Effect, Rule};
+use super::risk::Risk;
 
 /// A decision with its grounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +31,8 @@ pub struct Explanation {
     pub mode: Option<String>,
     /// What the call touches.
     pub touches: Vec<Scope>,
+    /// How risky it is, where the policy knows caller and tool.
+    pub risk: Option<Risk>,
     /// What permitted: ids of rules, or `defaults.read`.
     pub permitted_by: Vec<String>,
     /// Why not, where the answer is no.
@@ -84,6 +87,7 @@ impl Core {
             tool: facts.tool.to_owned(),
             mode: self.systems.get(facts.system).map(|system| system.mode.name().to_owned()),
             touches: facts.scopes.entries().to_vec(),
+            risk: call.as_ref().map(Call::risk),
             permitted_by,
             denial,
             requirement,
@@ -147,6 +151,9 @@ fn approvals(requirement: &Requirement) -> Vec<String> {
             }
         })
         .collect();
+    if requirement.approvals.len() > 1 && requirement.approvals.iter().all(|quorum| quorum.count < requirement.people) {
+        needed.push(format!("{} different people among them", requirement.people));
+    }
     if requirement.mfa {
         needed.push("a second factor of each approver".to_owned());
     }
@@ -212,6 +219,9 @@ impl fmt::Display for Explanation {
             None => writeln!(f, "  caller: not in the policy")?,
         }
         writeln!(f, "  mode: {}", self.mode.as_deref().unwrap_or("the system is not listed"))?;
+        if let Some(risk) = self.risk {
+            writeln!(f, "  risk: {risk}")?;
+        }
         for scope in &self.touches {
             writeln!(f, "  touches: {} {}", scope.kind, scope.value.escape_debug())?;
         }

@@ -9,6 +9,7 @@ use super::compile::{CompiledRule, Core, bit};
 use super::decide::{Verdict, no_rule};
 use super::decision::{ChangePart, Denial, DenialCode, Quorum, Requirement};
 use super::model::Tier;
+use super::risk::Risk;
 
 impl Core {
     /// Whether a write of this system is refused because the caller could change the gateway. What is on this machine is the caller's
@@ -23,7 +24,7 @@ impl Core {
 impl Call<'_> {
     // INVARIANT: a write needs all six: write mode, whitelist, a system that writes, a rule of its own, no denial, its
     // approvals (test: a_write_needs_all_six).
-    pub(super) fn write(&self) -> Verdict {
+    pub(super) fn write(&self, risk: Risk) -> Verdict {
         if !self.write_mode() {
             return Err(Denial::new(DenialCode::WriteOff, "write mode is off", "nothing is written while it is off").by("write_mode"));
         }
@@ -65,7 +66,7 @@ impl Call<'_> {
         if let Some(denial) = self.denied_without_change() {
             return Err(denial);
         }
-        let requirement = self.requirement(&allowing);
+        let requirement = self.requirement(&allowing, risk);
         Ok((Some(allowing), requirement))
     }
 
@@ -121,9 +122,10 @@ impl Call<'_> {
     }
 
     /// The approvals of all allowing rules and of the target's environments together: where they differ, the stricter.
-    /// Nothing only where every rule says `approvals: 0` and no environment or namespace asks for more.
-    fn requirement(&self, allowing: &[u32]) -> Option<Requirement> {
-        let mut requirement = Requirement { approvals: Vec::new(), expires: self.core.approvals.expires, mfa: false, environments: Vec::new() };
+    /// Nothing only where every rule says `approvals: 0` and neither an environment, a namespace nor the risk asks for more.
+    fn requirement(&self, allowing: &[u32], risk: Risk) -> Option<Requirement> {
+        let expires = self.core.approvals.expires;
+        let mut requirement = Requirement { approvals: Vec::new(), people: 0, risk, expires, mfa: false, environments: Vec::new() };
         for rule in allowing.iter().filter_map(|index| self.core.rule(*index)) {
             rule.quorums.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
         }
@@ -138,6 +140,8 @@ impl Call<'_> {
         if requirement.approvals.is_empty() && asked {
             self.core.approvals.quorums.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
         }
+        requirement.people = requirement.approvals.iter().map(|quorum| quorum.count).max().unwrap_or(0);
+        self.raise(&mut requirement);
         (!requirement.approvals.is_empty()).then_some(requirement)
     }
 }
