@@ -70,8 +70,8 @@ pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, D
 /// Where two tools share a name.
 pub fn catalogue() -> Result<Catalogue, DuplicateTool> {
     let others = specs(&Registry::new(every_system())?);
-    let own = [Whoami::CARD, Explain::CARD].map(|card| (card.name, card.system, Class::Read));
-    Ok(Catalogue::of(others.iter().map(|spec| (spec.card.name, spec.card.system, spec.class)).chain(own)))
+    let own = [Whoami::CARD, Explain::CARD].map(|card| (card, Class::Read, false));
+    Ok(Catalogue::of_tools(others.iter().map(|spec| (spec.card, spec.class, spec.destructive)).chain(own)))
 }
 
 /// Every tool that a policy and a machine could let this build have, by name: for its page and the tests.

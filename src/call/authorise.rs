@@ -39,11 +39,11 @@ impl Mark {
             change: &change,
             now: at,
         });
-        let (denial, shadow) = match &decision {
-            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, permit.shadow()),
-            Decision::Deny(denial) => (Some(denial.code), denial.shadow.as_slice()),
+        let (denial, risk, shadow) = match &decision {
+            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, Some(permit.risk()), permit.shadow()),
+            Decision::Deny(denial) => (Some(denial.code), None, denial.shadow.as_slice()),
         };
-        let judged = Judged { at, class: *class, change, decision: decision.name(), denial, shadow: shadow.to_vec() };
+        let judged = Judged { at, class: *class, change, decision: decision.name(), denial, risk, shadow: shadow.to_vec() };
         (decision, judged)
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::stage::{About, CleanRefusal, Mark, Prepared};
 use crate::error::{Code, Refusal};
 use crate::limit::Kind;
-use crate::policy::{AuditLevel, ChangePart, DenialCode, Permit};
+use crate::policy::{AuditLevel, ChangePart, Circumstance, DenialCode, Permit, Risk};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// The caller, as the log names it.
@@ -40,6 +40,10 @@ struct JudgedEntry<'a> {
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     denial: Option<DenialCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    risk_because: Vec<Circumstance>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     same_user: bool,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -64,7 +68,6 @@ struct IntentEntry<'a> {
     method: &'static str,
     mode: &'static str,
     policy: &'a str,
-    risk: String,
     rules: &'a [String],
     scopes: Vec<ScopeEntry>,
     system: &'static str,
@@ -140,7 +143,6 @@ pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, perm
         method: "tools/call",
         mode: permit.mode().name(),
         policy: permit.policy_hash(),
-        risk: format!("{:.2}", card.risk),
         rules: permit.rules(),
         scopes: scopes(scrubber, &prepared.scopes),
         system: card.system,
@@ -250,6 +252,8 @@ fn judged<'a>(mark: &Mark, about: &'a About) -> Option<JudgedEntry<'a>> {
         decided_at: judged.at.to_string(),
         decision: judged.decision,
         denial: judged.denial,
+        risk: judged.risk.map(|risk| format!("{:.2}", risk.score())),
+        risk_because: judged.risk.into_iter().flat_map(Risk::because).collect(),
         same_user: mark.same_user,
         shadow: &judged.shadow,
         write_mode_off: mark.write_mode_off,

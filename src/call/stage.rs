@@ -18,7 +18,7 @@ use crate::error::{Code, Refusal};
 use crate::gateway::{Gateway, InForce};
 use crate::identity::Caller;
 use crate::limit::{Counted, Slot};
-use crate::policy::{ChangePart, DenialCode, Permit, Profile, Requirement, Trigger};
+use crate::policy::{ChangePart, DenialCode, Permit, Profile, Requirement, Risk, Trigger};
 use crate::scrub::{Clean, Counts};
 
 /// A call as a door hands it in: identified, nothing judged yet.
@@ -88,6 +88,8 @@ pub(super) struct Judged {
     pub(super) change: Vec<ChangePart>,
     pub(super) decision: &'static str,
     pub(super) denial: Option<DenialCode>,
+    /// How risky it is; nothing of what was denied.
+    pub(super) risk: Option<Risk>,
     /// The deny rules in `mode: shadow` that would have refused.
     pub(super) shadow: Vec<String>,
 }

@@ -9,12 +9,13 @@ use opsgate_tools::tool::Class;
 use opsgate_tools::workspace::{Author, Command};
 use serde::Serialize;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
 use super::glob::{Compare, GlobTable, Pattern, Subject};
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
+use super::risk::{Risk, Weights};
 
 /// A caller as the policy knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +41,7 @@ pub(super) struct Core {
     pub(super) defaults: Defaults,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
+    pub(super) risk: Option<Weights>,
     pub(super) people: BTreeMap<String, Person>,
     pub(super) groups: BTreeMap<String, Vec<String>>,
     pub(super) approvals: Approvals,
@@ -73,6 +75,8 @@ pub(super) struct ToolEntry {
     pub(super) name: String,
     pub(super) system: String,
     pub(super) class: Class,
+    pub(super) risk: Risk,
+    pub(super) destructive: bool,
     pub(super) denies: DenyIndex,
     pub(super) allows: Vec<u32>,
     /// For each kind, the allow rules that a value of it can belong to: rules out most rules in one pass.
@@ -186,6 +190,7 @@ impl Core {
         });
         let environments = environments.collect::<Result<Vec<_>, globset::Error>>()?;
 
+        let risk = file.settings.risk.as_ref().map(|risk| Weights::new(risk, file.risk_hours)).transpose()?;
         let index = Indexed::of(&rules, catalogue)?;
         Ok(Self {
             hash,
@@ -196,6 +201,7 @@ impl Core {
             defaults: file.defaults,
             limits: file.limits,
             settings: file.settings,
+            risk,
             people: file.people,
             groups: file.groups,
             approvals: file.approvals,
@@ -238,7 +244,7 @@ struct Indexed {
 impl Indexed {
     /// Sorts each rule under the tools it can be about; a deny rule that names neither tool nor system is common to all.
     fn of(rules: &[CompiledRule], catalogue: &Catalogue) -> Result<Self, globset::Error> {
-        let listed: Vec<(&str, &str, Class)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed.class)).collect();
+        let listed: Vec<(&str, &str, &Listed)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed)).collect();
         let names: HashMap<String, u32> = listed.iter().zip(0..).map(|((name, ..), index)| ((*name).to_owned(), index)).collect();
         let mut denies: Vec<Vec<u32>> = vec![Vec::new(); listed.len()];
         let mut allows = denies.clone();
@@ -270,10 +276,11 @@ impl Indexed {
             }
         }
         let common = DenyIndex::new(&common, rules)?;
-        let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, class), denies), allows)| {
+        let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, listed), denies), allows)| {
             let denies = DenyIndex::new(&denies, rules)?;
             let allow_tables = allow_tables(&allows, rules)?;
-            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class: *class, denies, allows, allow_tables })
+            let Listed { class, risk, destructive, .. } = **listed;
+            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class, risk, destructive, denies, allows, allow_tables })
         });
         Ok(Self { names, tools: tools.collect::<Result<_, globset::Error>>()?, common })
     }

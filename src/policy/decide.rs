@@ -10,6 +10,7 @@ use super::compile::{CompiledRepository, Core};
 use super::decision::{Decision, Denial, DenialCode, Facts, Granted, Permit, Requirement, Trigger};
 use super::filter::Seen;
 use super::model::Tier;
+use super::risk::Risk;
 
 impl Core {
     pub(super) fn decide(self: &Arc<Self>, facts: &Facts<'_>) -> Decision {
@@ -18,9 +19,10 @@ impl Core {
             Err(denial) => return Decision::Deny(denial),
         };
         let shadow = call.shadow();
-        match call.verdict() {
+        let risk = call.risk();
+        match call.verdict(risk) {
             Ok((allowing, requirement)) => {
-                let permit = call.permit(self, allowing, shadow);
+                let permit = call.permit(self, allowing, shadow, risk);
                 match requirement {
                     Some(requirement) => Decision::NeedsApproval(permit, requirement),
                     None => Decision::Permit(permit),
@@ -35,7 +37,7 @@ impl Core {
 pub(super) type Verdict = Result<(Option<Vec<u32>>, Option<Requirement>), Denial>;
 
 impl Call<'_> {
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self, risk: Risk) -> Verdict {
         if let Some(denial) =
             self.denied_by_rule().or_else(|| self.denied_by_repository()).or_else(|| self.denied_by_namespace()).or_else(|| self.off_the_lists())
         {
@@ -46,7 +48,7 @@ impl Call<'_> {
         }
         match self.entry.class {
             Class::Read => self.read(),
-            Class::Write => self.write(),
+            Class::Write => self.write(risk),
         }
     }
 
@@ -130,7 +132,7 @@ impl Call<'_> {
         Some(Denial::new(DenialCode::NotListed, because, "ask whoever keeps the policy"))
     }
 
-    fn permit(self, core: &Arc<Core>, allowing: Option<Vec<u32>>, shadow: Vec<String>) -> Permit {
+    fn permit(self, core: &Arc<Core>, allowing: Option<Vec<u32>>, shadow: Vec<String>, risk: Risk) -> Permit {
         let granted = match &allowing {
             None => Granted::ByDefault,
             Some(rules) => Granted::ByRules(rules.iter().filter_map(|index| core.rule(*index)).map(|rule| rule.rule.id.clone()).collect()),
@@ -146,7 +148,7 @@ impl Call<'_> {
             repositories: self.repositories,
             allowing,
         };
-        Permit { granted, shadow, mode: self.mode, seen }
+        Permit { granted, shadow, mode: self.mode, risk, seen }
     }
 }
 

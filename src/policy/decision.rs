@@ -11,6 +11,7 @@ use opsgate_tools::tool::Class;
 use serde::{Deserialize, Serialize};
 
 use super::filter::{CallPaths, Seen};
+use super::risk::Risk;
 
 /// How a call came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,6 +99,7 @@ pub struct Permit {
     pub(super) granted: Granted,
     pub(super) shadow: Vec<String>,
     pub(super) mode: Mode,
+    pub(super) risk: Risk,
     pub(super) seen: Seen,
 }
 
@@ -134,6 +136,12 @@ impl Permit {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// How risky the call is.
+    #[must_use]
+    pub fn risk(&self) -> Risk {
+        self.risk
     }
 
     /// What of the call's output this caller may see: the same rules, asked of each path, and the output budget.
@@ -194,14 +202,16 @@ const LEAST_SAID: usize = 10;
 /// What must be there before a permitted call runs. The approval stage holds every part of it or refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Requirement {
-    /// All of these quorums; at least one, unless only `mfa` or `require` asked for approval.
+    /// All of these quorums; at least one.
     pub approvals: Vec<Quorum>,
+    /// At least this many different people in all, who may stand in several groups.
+    pub people: u32,
+    /// How risky the call is: it may have raised the approvals.
+    pub risk: Risk,
     /// How long a grant is good.
     pub expires: Duration,
     /// Whether each approver needs a second factor.
     pub mfa: bool,
-    /// Parts of `change` that must be filled in.
-    pub require: Vec<ChangePart>,
     /// The environments of the policy that the target belongs to.
     pub environments: Vec<String>,
 }
@@ -242,6 +252,8 @@ pub enum DenialCode {
     NotWhitelisted,
     /// The environment's hours are over.
     OutsideHours,
+    /// The environment requires parts of `change` that are not filled in.
+    ChangeIncomplete,
     /// No rule allows it.
     DefaultDeny,
 }

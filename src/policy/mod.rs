@@ -28,6 +28,7 @@ mod limits;
 mod model;
 mod normalise;
 mod read;
+mod risk;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -53,7 +54,9 @@ pub use limits::{CallerRate, Limits, OverThen, Rate};
 pub use model::{
     AuditLevel, AuditReads, AuditSettings, Budget, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
 };
+
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
+pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 
 use compile::Core;

@@ -43,7 +43,6 @@ type NotYet = (&'static str, fn(&File) -> bool, &'static str);
 
 /// What this version reads and does not act on yet, so that nobody relies on it. A line goes when its room is built.
 const NOT_YET: &[NotYet] = &[
-    ("risk", |file| file.settings.risk.is_some(), "`risk` is read, but this version does not compute a risk"),
     ("budgets", |file| file.settings.budgets.is_some(), "`budgets` is read, but this version does not keep budgets"),
     ("scrub", |file| file.settings.scrub.pii == Pii::Redact, "`pii: redact` is read, but this version does not look for personal data"),
     (
@@ -54,8 +53,8 @@ const NOT_YET: &[NotYet] = &[
     ("language", |file| file.settings.language != Language::En, "this version speaks English only"),
     (
         "environments",
-        |file| file.environments.iter().any(|one| one.mfa || !one.require.is_empty()),
-        "`mfa` and `require` are asked of the approval, and this version cannot give one: such writes are refused",
+        |file| file.environments.iter().any(|one| one.mfa),
+        "`mfa` is asked of the approval, and this version cannot give one: such writes are refused",
     ),
 ];
 
@@ -119,7 +118,7 @@ impl<'a> Reader<'a> {
         file.environments = fields.get("environments").map(|node| self.environments(node, &file.groups)).unwrap_or_default();
         file.approvals = fields.get("approvals").map(|node| self.approvals(node, &file.groups)).unwrap_or_default();
         file.rules = fields.get("rules").map(|node| self.rules(node, &file)).unwrap_or_default();
-        file.settings = self.settings(&fields);
+        file.settings = self.settings(&fields, &mut file);
         for (key, says, sentence) in NOT_YET {
             if let Some(key) = fields.key(key).filter(|_| says(&file)) {
                 self.warn(key.at, *sentence, None);

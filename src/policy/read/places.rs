@@ -171,7 +171,7 @@ impl Reader<'_> {
         self.items(node, "require").iter().filter_map(|item| self.word(item, "require", &ChangePart::ALL)).collect()
     }
 
-    fn hours(&mut self, node: &Node) -> Option<Hours> {
+    pub(super) fn hours(&mut self, node: &Node) -> Option<Hours> {
         let text = self.text(node, "hours")?;
         Hours::parse(&text.value).map_err(|(message, help)| self.error(text.at, message, help)).ok()
     }

@@ -198,7 +198,7 @@ fn spec(name: &'static str) -> Spec {
     let (_, listed) = catalogue.tools().find(|(one, _)| *one == name).unwrap();
     let system = if listed.system == "workspace" { "workspace" } else { "github" };
     let card = opsgate_tools::tool::Card { name, system, title: "", description: "", risk: 0.0, open_world: false };
-    Spec { card, class: listed.class, input_schema: Arc::default(), output_schema: Arc::default() }
+    Spec { card, class: listed.class, destructive: false, input_schema: Arc::default(), output_schema: Arc::default() }
 }
 
 /// The six conditions of a write: what the policy says where it holds, where it does not, and what the answer is then.
