@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::github::GithubSettings;
 
 /// What the environment sets, read once through a lookup so that tests need no environment.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// `OPSGATE_HOME`, else the platform's state folder.
     pub home: PathBuf,
