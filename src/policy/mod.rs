@@ -28,6 +28,7 @@ mod limits;
 mod model;
 mod normalise;
 mod read;
+mod review;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -54,6 +55,8 @@ pub use model::{
     AuditLevel, AuditReads, AuditSettings, Budget, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
 };
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
+pub use review::Look;
+pub use review::draw::draw;
 pub use tools::{Explain, Whoami};
 
 use compile::Core;
