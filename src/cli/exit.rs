@@ -7,6 +7,7 @@ use opsgate_audit::OpenError;
 
 use crate::gateway::StartError;
 use crate::home::HomeError;
+use crate::policy::PolicyErrors;
 use crate::server::StartFailed;
 
 /// All went well.
@@ -51,10 +52,17 @@ impl From<HomeError> for Failure {
     }
 }
 
+impl From<PolicyErrors> for Failure {
+    fn from(errors: PolicyErrors) -> Self {
+        Self::new(BAD_CONFIGURATION, errors.drawn(super::out::look(&std::io::stderr())))
+    }
+}
+
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Home(error) => error.into(),
+            StartError::Policy(errors) => errors.into(),
             StartError::Audit(OpenError::Sealed { .. }) => Self::new(SEALED, error),
             other => Self::new(BAD_CONFIGURATION, other),
         }

@@ -29,6 +29,7 @@ mod model;
 mod normalise;
 mod read;
 mod risk;
+mod review;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -58,6 +59,8 @@ pub use model::{
 
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
 pub use risk::{Circumstance, Risk};
+pub use review::Look;
+pub use review::draw::draw;
 pub use tools::{Explain, Whoami};
 
 use compile::Core;

@@ -8,7 +8,7 @@ use super::{Failure, bad, exit, out};
 use crate::catalogue;
 use crate::gateway::load_policy;
 use crate::home::Settings;
-use crate::policy::Policy;
+use crate::policy::{Policy, Warning, draw};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
@@ -30,17 +30,21 @@ pub(super) fn run(settings: &Settings, Args { file, json: as_json }: Args) -> Re
             if as_json {
                 out::json(&json!({ "ok": true, "hash": policy.hash(), "warnings": policy.warnings() }));
             } else {
-                for warning in policy.warnings() {
-                    out::say(format!("warning: {warning}"));
-                }
-                out::say(format!("the policy is sound: {}", policy.hash()));
+                let drawn = draw(policy.warnings().iter().map(Warning::finding), out::look(&std::io::stdout()));
+                let count = policy.warnings().len();
+                let warnings = match count {
+                    0 => String::new(),
+                    1 => ", with a warning".to_owned(),
+                    _ => format!(", with {count} warnings"),
+                };
+                out::say(format!("{drawn}the policy is sound{warnings}: {}", policy.hash()));
             }
             Ok(exit::OK)
         }
         Err(errors) if as_json => {
-            out::json(&json!({ "ok": false, "errors": errors }));
+            out::json(&json!({ "ok": false, "errors": errors.all() }));
             Ok(exit::BAD_CONFIGURATION)
         }
-        Err(errors) => Err(Failure::new(exit::BAD_CONFIGURATION, errors)),
+        Err(errors) => Err(errors.into()),
     }
 }

@@ -124,7 +124,7 @@ fn each_error_has_its_place_and_its_help() {
 #[test]
 fn an_error_shows_the_line_with_a_caret() {
     let errors = Policy::parse("version: 1\nwrite_mod: off\n", "policy.yaml", &catalogue()).unwrap_err();
-    let expected = "error: a policy has no key `write_mod`\n --> policy.yaml:2:1\n  |\n2 | write_mod: off\n  | ^^^^^^^^^ did you mean `write_mode`?\n\nthe policy has 1 error; it is not used";
+    let expected = "the policy has 1 error; it is not used\n  x a policy has no key `write_mod`\n   ,-[policy.yaml:2:1]\n 2 | write_mod: off\n   : ^^^^^^^^^\n   `----\n  help: did you mean `write_mode`?";
     assert_eq!(errors.to_string(), expected);
 }
 
