@@ -88,7 +88,7 @@ impl Finding {
         }
     }
 
-    fn show(&self, f: &mut fmt::Formatter<'_>, severity: &str) -> fmt::Result {
+    pub(super) fn show(&self, f: &mut fmt::Formatter<'_>, severity: &str) -> fmt::Result {
         writeln!(f, "{severity}: {}", self.message)?;
         if self.line == 0 {
             write!(f, " --> {}", self.file)?;
