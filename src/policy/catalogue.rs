@@ -74,6 +74,17 @@ impl Catalogue {
         self.tools.iter().map(|(name, listed)| (name.as_str(), listed))
     }
 
+    /// The same with one tool more.
+    pub(super) fn with(mut self, name: &str, system: &str, class: Class) -> Self {
+        self.tools.insert(name.to_owned(), Listed { system: system.to_owned(), class });
+        self
+    }
+
+    /// The system and the class of a tool.
+    pub(super) fn tool(&self, name: &str) -> Option<(&str, Class)> {
+        self.tools.get(name).map(|listed| (listed.system.as_str(), listed.class))
+    }
+
     pub(super) fn knows_tool(&self, name: &str) -> bool {
         self.tools.contains_key(name)
     }

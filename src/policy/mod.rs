@@ -13,7 +13,9 @@
 //! - Of several `repositories` or `callers` globs the closest wins (a literal name, then the longer text before the first
 //!   wildcard, then more fixed characters, then fewer `**`), for each setting on its own; a denial in *any* of them stands.
 
+mod asked;
 mod call;
+mod cases;
 mod catalogue;
 mod compile;
 mod decide;
@@ -30,6 +32,7 @@ mod normalise;
 mod read;
 mod risk;
 mod review;
+mod replay;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -47,6 +50,7 @@ use opsgate_tools::tool::{Class, Spec};
 use opsgate_tools::workspace::{Author, Command};
 use sha2::{Digest, Sha256};
 
+pub use cases::{CaseFile, CaseReport, CaseResult, CasesError};
 pub use catalogue::Catalogue;
 pub use compile::Profile;
 pub use decision::{ChangePart, Decision, Denial, DenialCode, Facts, Permit, Quorum, Requirement, Trigger};
@@ -61,6 +65,7 @@ pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
 pub use risk::{Circumstance, Risk};
 pub use review::Look;
 pub use review::draw::draw;
+pub use replay::{Archive, Change, Hidden, LogState, Replay, ReplayReport, Tally, Under};
 pub use tools::{Explain, Whoami};
 
 use compile::Core;

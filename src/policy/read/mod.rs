@@ -1,5 +1,6 @@
 //! Tree → model. Goes on after an error, so that a writer sees all of them at once.
 
+mod cases;
 mod commands;
 mod people;
 mod places;

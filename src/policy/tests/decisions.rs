@@ -355,3 +355,14 @@ fn an_explanation_names_rules_lines_and_what_is_needed() {
     let told = Ask::new("kubernetes_list", &[]).by("key:none").explained(&policy);
     assert!(told.to_string().contains("not in the policy"), "{told}");
 }
+
+#[test]
+fn every_denial_has_its_own_name_in_records_and_tests() {
+    for (code, place) in DenialCode::ALL.iter().zip(0..) {
+        assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+        assert_eq!(DenialCode::ALL.iter().position(|one| one == code), Some(place), "{} stands twice", code.name());
+    }
+    // The list is the enumeration: serde names every variant in its error.
+    let told = serde_json::from_str::<DenialCode>("\"\"").unwrap_err().to_string();
+    assert_eq!(told.matches('`').count() / 2 - 1, DenialCode::ALL.len(), "{told}");
+}
