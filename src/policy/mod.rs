@@ -25,6 +25,7 @@ mod diagnostics;
 mod explain;
 mod filter;
 mod glob;
+mod glob_table;
 mod hours;
 mod limits;
 mod model;

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod errors;
+mod globs;
 mod laws;
 mod paths;
 mod shipped;
