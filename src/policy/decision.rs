@@ -260,7 +260,7 @@ pub enum DenialCode {
 
 impl DenialCode {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::UnknownCaller,
         Self::UnknownTool,
         Self::Forbidden,
@@ -277,6 +277,7 @@ impl DenialCode {
         Self::SameUser,
         Self::NotWhitelisted,
         Self::OutsideHours,
+        Self::ChangeIncomplete,
         Self::DefaultDeny,
     ];
 
@@ -301,6 +302,7 @@ impl DenialCode {
             Self::SameUser => "same_user",
             Self::NotWhitelisted => "not_whitelisted",
             Self::OutsideHours => "outside_hours",
+            Self::ChangeIncomplete => "change_incomplete",
             Self::DefaultDeny => "default_deny",
         }
     }

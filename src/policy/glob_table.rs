@@ -100,11 +100,7 @@ pub(super) struct GlobTable {
 
 impl GlobTable {
     /// A table of globs, given as texts with their owners.
-    pub(super) fn new<T: AsRef<str>>(
-        globs: impl IntoIterator<Item = (T, u32)>,
-        subject: Subject,
-        compare: Compare,
-    ) -> Result<Self, globset::Error> {
+    pub(super) fn new<T: AsRef<str>>(globs: impl IntoIterator<Item = (T, u32)>, subject: Subject, compare: Compare) -> Result<Self, globset::Error> {
         let mut table = Self::default();
         let mut rest = GlobSetBuilder::new();
         for (text, owner) in globs {

@@ -31,9 +31,9 @@ mod limits;
 mod model;
 mod normalise;
 mod read;
-mod risk;
-mod review;
 mod replay;
+mod review;
+mod risk;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -63,10 +63,10 @@ pub use model::{
 };
 
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
-pub use risk::{Circumstance, Risk};
+pub use replay::{Archive, Change, Hidden, LogState, Replay, ReplayReport, Tally, Under};
 pub use review::Look;
 pub use review::draw::draw;
-pub use replay::{Archive, Change, Hidden, LogState, Replay, ReplayReport, Tally, Under};
+pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 
 use compile::Core;
