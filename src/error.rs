@@ -18,6 +18,8 @@ pub enum Code {
     RateLimited,
     /// Too many calls at once.
     Busy,
+    /// What the caller may use in a day is used up.
+    BudgetExhausted,
     /// No such tool for this caller.
     ToolUnavailable,
     /// A tool that exists only to be refused.
@@ -62,10 +64,11 @@ pub enum Code {
 
 impl Code {
     /// Every code with its wire name and what a caller can do about it.
-    pub const TABLE: [(Self, &'static str, &'static str); 23] = [
+    pub const TABLE: [(Self, &'static str, &'static str); 24] = [
         (Self::Unauthenticated, "unauthenticated", "send `Authorization: Bearer opsgate_…`; `opsgate keys new` makes a key"),
         (Self::RateLimited, "rate_limited", "wait for `retry_after_s` seconds"),
         (Self::Busy, "busy", "wait for running calls to end"),
+        (Self::BudgetExhausted, "budget_exhausted", "wait for `retry_after_s` seconds: the day ends at midnight UTC"),
         (Self::ToolUnavailable, "tool_unavailable", "list the tools; `policy_whoami` tells what the policy knows of you"),
         (Self::ToolForbidden, "tool_forbidden", "ask a person to do it"),
         (Self::InvalidArguments, "invalid_arguments", "correct the arguments after the tool's input schema"),

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::home::{Home, HomeError, HomeLock, Settings};
 use crate::identity::Caller;
-use crate::limit::{Flood, Rates};
+use crate::limit::{Budgets, Flood, Rates};
 use crate::observe::{Metrics, Stages, log};
 use crate::policy::{Catalogue, Policy, PolicyErrors};
 use crate::scrub::Scrubber;
@@ -33,6 +33,7 @@ pub struct Gateway {
     pub(crate) log: Log,
     pub(crate) scrubber: Arc<Scrubber>,
     pub(crate) rates: Rates,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) flood: Flood,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stages: Stages,
@@ -131,6 +132,7 @@ impl Gateway {
         let (log, opened) = Log::open(Options { files, ..audit_options(&home)? })?;
         let gateway = Self {
             rates: Rates::new(policy.limits()),
+            budgets: Budgets::new(home.budgets()),
             in_force: ArcSwap::from_pointee(InForce { policy: policy.clone(), registry }),
             log,
             scrubber: Arc::new(Scrubber::new(home.own_secrets().into_iter().chain(settings.github.token().and_then(Result::ok)).collect())),
@@ -248,6 +250,11 @@ impl Gateway {
     pub async fn close(&self) {
         self.drain().await;
         self.record_floods(true);
+        if let Err(error) = self.budgets.close() {
+            log::error(log::Component::Gateway, "the budgets' exact numbers could not be written: after the next start they count as more")
+                .with("error", &self.scrubber.text(&error.to_string()).0)
+                .emit();
+        }
         if let Err(error) = self.log.close().await {
             log::error(log::Component::Audit, "the log's last checkpoint could not be written")
                 .with("error", &self.scrubber.text(&error.to_string()).0)

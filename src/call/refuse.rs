@@ -43,7 +43,7 @@ impl Gateway {
         } else if log::shows_debug() {
             log::debug(log::Component::Call, "a call was refused").of_call(&mark.re).with("code", &Clean::from_fixed(refusal.code.name())).emit();
         }
-        let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::Unauthenticated);
+        let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::BudgetExhausted | Code::Unauthenticated);
         let code = refusal.code;
         let clean = CleanRefusal::of(&self.scrubber, refusal);
         let unrecorded = if floods {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::stage::{Call, CleanRefusal, Executed, Scrubbed};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
-use crate::policy::OnExposure;
+use crate::policy::{Limits, OnExposure};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// From here on, scrubbing takes long enough to be moved out of the others' way.
@@ -17,9 +17,15 @@ const LONGEST_REFERENCE: usize = 512;
 /// Beyond the tools' own budget: names, positions, the JSON around the variable part.
 const STRUCTURE_FACTOR: usize = 4;
 
+/// The longest answer that may leave, in bytes.
+pub(super) fn longest_answer(limits: &Limits) -> usize {
+    limits.output_bytes.saturating_mul(STRUCTURE_FACTOR)
+}
+
 impl Gateway {
     pub(super) fn scrub(&self, call: Call<Executed>) -> Call<Scrubbed> {
-        let bound = call.mark.in_force.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
+        let bound = longest_answer(call.mark.in_force.policy.limits());
+        let charge = call.mark.charge.clone();
         let withhold = call.mark.in_force.policy.settings().scrub.on_exposure == OnExposure::Withhold;
         call.map(|Executed { about, wrote, result, reference, hidden, redacted, pending, slot }| {
             let mut scrubbed = redacted;
@@ -49,6 +55,9 @@ impl Gateway {
                 }
                 Err(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal)),
             };
+            if let (Some(charge), Ok((_, text))) = (charge, &result) {
+                charge.spend(text.len());
+            }
             let reference = reference.map(|reference| self.scrubber.text(&reference).0.shortened(LONGEST_REFERENCE));
             if !scrubbed.is_empty() {
                 self.metrics.exposed(&about.tool);

@@ -1,7 +1,9 @@
-//! How much a caller may ask for: rates by address and by caller, and calls at once.
+//! How much a caller may ask for: rates by address and by caller, calls at once, and budgets by the day.
 //!
 //! Refusing is cheap and happens before any argument is parsed.
 
+mod budget;
+mod budget_file;
 mod flood;
 mod penalty;
 mod slots;
@@ -17,6 +19,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::error::{Code, Refusal};
 use crate::policy::Limits;
 
+pub use budget::{Budgets, Charge};
 pub use flood::{Flood, Kind, Sampled, Skipped};
 pub use slots::{Slot, Slots};
 

@@ -138,13 +138,18 @@ impl<'a> Call<'a> {
 
     /// The allow rules that cover the whole call, in the order of their ids.
     pub(super) fn allowing(&self) -> Vec<u32> {
+        self.covering(false)
+    }
+
+    /// The allow rules in force, or those in shadow, that cover the whole call.
+    pub(super) fn covering(&self, shadow: bool) -> Vec<u32> {
         let who = self.who();
         let (hits, everywhere) = self.allow_hits();
         let covers = |index: &&u32| {
             self.core.rule(**index).is_some_and(|rule| {
                 let hit = everywhere | hits.iter().find(|(one, _)| one == *index).map_or(0, |(_, kinds)| *kinds);
                 rule.kinds & hit == rule.kinds
-                    && !rule.rule.shadow
+                    && rule.rule.shadow == shadow
                     // A write needs a rule that names its tool.
                     && (self.entry.class == Class::Read || rule.rule.when.tools.is_some())
                     && rule.is_about(&who, self.core.defaults.automation)

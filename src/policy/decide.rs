@@ -18,7 +18,7 @@ impl Core {
             Ok(call) => call,
             Err(denial) => return Decision::Deny(denial),
         };
-        let shadow = call.shadow();
+        let mut shadow = call.shadow();
         let risk = call.risk();
         match call.verdict(risk) {
             Ok((allowing, requirement)) => {
@@ -28,7 +28,12 @@ impl Core {
                     None => Decision::Permit(permit),
                 }
             }
-            Err(denial) => Decision::Deny(Denial { shadow, ..denial }),
+            Err(denial) => {
+                if denial.code == DenialCode::DefaultDeny {
+                    shadow.extend(call.shadow_allowing());
+                }
+                Decision::Deny(Denial { shadow, ..denial })
+            }
         }
     }
 }
@@ -72,6 +77,14 @@ impl Call<'_> {
             return Vec::new();
         }
         self.denying().iter().filter_map(|index| self.core.rule(*index)).filter(|rule| rule.rule.shadow).map(|rule| rule.rule.id.clone()).collect()
+    }
+
+    /// The allow rules in shadow that would have covered a call which no other rule allows. They permit nothing.
+    fn shadow_allowing(&self) -> Vec<String> {
+        if !self.core.any_shadow {
+            return Vec::new();
+        }
+        self.covering(true).iter().filter_map(|index| self.core.rule(*index)).map(|rule| rule.rule.id.clone()).collect()
     }
 
     /// The settings of each touched repository: denials of every entry that matches, and for each kind of list the one

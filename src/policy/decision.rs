@@ -269,7 +269,8 @@ pub struct Denial {
     pub because: String,
     /// What would help, safe for the client.
     pub hint: String,
-    /// The ids of deny rules in `mode: shadow` that would have refused the call too.
+    /// The ids of rules in `mode: shadow` that the call meets: deny rules that would have refused it too, and, where no rule
+    /// allows it, the allow rules that would have.
     pub shadow: Vec<String>,
 }
 
