@@ -19,6 +19,7 @@ use crate::identity::Caller;
 use crate::limit::{Budgets, Flood, Rates};
 use crate::observe::{Metrics, Stages, log};
 use crate::policy::{Catalogue, Policy, PolicyErrors};
+use crate::production::{self, Process};
 use crate::scrub::Scrubber;
 use crate::trust::{Exposed, Standing, Trust, guarded};
 
@@ -45,6 +46,7 @@ pub struct Gateway {
     policy_file: Option<PathBuf>,
     socket: PathBuf,
     standing: Standing,
+    process: Process,
     home: Home,
     _lock: HomeLock,
 }
@@ -69,6 +71,9 @@ pub enum StartError {
     /// Somebody else could change the policy.
     #[error("the gateway does not start with a policy that its callers could write: {0}")]
     Exposed(#[from] Exposed),
+    /// What the policy does not want in production.
+    #[error(transparent)]
+    Unsafe(#[from] production::Unsafe),
     /// The log.
     #[error("the audit log does not open: {0}")]
     Audit(#[from] OpenError),
@@ -126,6 +131,11 @@ impl Gateway {
         policy_path.as_deref().map_or(Ok(()), guarded)?;
         let policy = Arc::new(load_policy(settings, catalogue)?);
         let registry = tools(&policy)?;
+        // INVARIANT: a policy for production is enforced by no process that is unsafe there (test: tests/policy_language.rs,
+        // production_refuses_what_is_unsafe_of_the_process).
+        let standing = crate::catalogue::standing(settings);
+        let process = Process { same_user: standing.trust == Trust::SameUser, insecure_bind: settings.insecure_bind };
+        production::fits(&policy, &process)?;
         let digest_key = home.digest_key()?;
         let mac = Hmac::<Sha256>::new_from_slice(digest_key.expose_secret().as_bytes())
             .map_err(|error| HomeError::Io { path: home.path().to_owned(), source: std::io::Error::other(error.to_string()) })?;
@@ -146,7 +156,8 @@ impl Gateway {
             write_mode_off: settings.write_mode_off,
             policy_file: settings.policy.as_deref().and_then(|path| std::path::absolute(path).ok()),
             socket: settings.socket.clone().unwrap_or_else(|| home.socket()),
-            standing: crate::catalogue::standing(settings),
+            standing,
+            process,
             home,
             _lock: lock,
         };
@@ -195,6 +206,12 @@ impl Gateway {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// What of the process a policy for production asks about: [`production::fits`] takes it.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// How it stands to its callers at best, and why.

@@ -22,6 +22,7 @@ pub mod identity;
 pub mod limit;
 pub mod observe;
 pub mod policy;
+pub mod production;
 pub mod scrub;
 pub mod server;
 pub mod setup;

@@ -45,7 +45,7 @@ impl Gateway {
         }
         let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::BudgetExhausted | Code::Unauthenticated);
         let code = refusal.code;
-        let clean = CleanRefusal::of(&self.scrubber, refusal);
+        let clean = CleanRefusal::of(&self.scrubber, refusal, mark.in_force.policy.settings().language);
         let unrecorded = if floods {
             match self.flood.sample(&Kind { caller: mark.caller.id().clone(), code, tool: known }) {
                 Sampled::Record { unrecorded } => unrecorded,

@@ -195,6 +195,8 @@ pub(super) struct Recorded {
 pub(super) struct CleanRefusal {
     pub(super) code: Code,
     pub(super) message: Clean<String>,
+    /// The message in the policy's language, where that is not English: the record keeps the other.
+    pub(super) told: Option<Clean<String>>,
     pub(super) hint: Clean<String>,
     pub(super) rule: Option<Clean<String>>,
     pub(super) retry_after_s: Option<u64>,

@@ -29,6 +29,7 @@ mod model;
 mod normalise;
 mod read;
 mod risk;
+mod sentences;
 #[cfg(test)]
 mod tests;
 mod tools;

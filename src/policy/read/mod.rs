@@ -3,6 +3,7 @@
 mod commands;
 mod people;
 mod places;
+pub(super) mod production;
 mod quantity;
 mod rules;
 mod settings;
@@ -10,7 +11,7 @@ mod value;
 
 use super::catalogue::Catalogue;
 use super::diagnostics::{Finding, MOST, Pos, Source, Warning};
-use super::model::{File, Language, Pii};
+use super::model::{File, Pii};
 use super::yaml::{Node, Value};
 
 /// The keys of a policy file.
@@ -44,7 +45,6 @@ type NotYet = (&'static str, fn(&File) -> bool, &'static str);
 /// What this version reads and does not act on yet, so that nobody relies on it. A line goes when its room is built.
 const NOT_YET: &[NotYet] = &[
     ("scrub", |file| file.settings.scrub.pii == Pii::Redact, "`pii: redact` is read, but this version does not look for personal data"),
-    ("language", |file| file.settings.language != Language::En, "this version speaks English only"),
     (
         "environments",
         |file| file.environments.iter().any(|one| one.mfa),
@@ -113,6 +113,7 @@ impl<'a> Reader<'a> {
         file.approvals = fields.get("approvals").map(|node| self.approvals(node, &file.groups)).unwrap_or_default();
         file.rules = fields.get("rules").map(|node| self.rules(node, &file)).unwrap_or_default();
         file.settings = self.settings(&fields, &mut file);
+        self.production(&fields, &file);
         for (key, says, sentence) in NOT_YET {
             if let Some(key) = fields.key(key).filter(|_| says(&file)) {
                 self.warn(key.at, *sentence, None);

@@ -90,9 +90,7 @@ fn mocked(written: &Written<'_>) -> Vec<(Pos, String)> {
 }
 
 fn unapproved(written: &Written<'_>) -> Vec<(Pos, String)> {
-    let real = |system: &str| {
-        !is_local(system) && written.file.systems.get(system).is_some_and(|system| system.mode == Mode::ApprovalRequiredWrite)
-    };
+    let real = |system: &str| !is_local(system) && written.file.systems.get(system).is_some_and(|system| system.mode == Mode::ApprovalRequiredWrite);
     let rules = written.file.rules.iter().filter(|rule| rule.approvals == Some(RuleApprovals::Count(0)));
     rules.filter(|rule| written.writes_to(rule).any(real)).map(|rule| (rule.at, rule.id.clone())).collect()
 }
