@@ -19,7 +19,7 @@ use crate::home::{Home, HomeError, HomeLock, Settings};
 use crate::identity::Caller;
 use crate::in_force::{Because, LoadError, Loader, Refused, Tools, record};
 pub use crate::in_force::{InForce, load_policy};
-use crate::limit::{Flood, Rates};
+use crate::limit::{Budgets, Flood, Rates};
 use crate::observe::{Metrics, Stages, log};
 use crate::policy::{Catalogue, Policy};
 use crate::scrub::Scrubber;
@@ -39,6 +39,7 @@ pub struct Gateway {
     pub(crate) log: Log,
     pub(crate) scrubber: Arc<Scrubber>,
     pub(crate) rates: Rates,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) flood: Flood,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stages: Stages,
@@ -105,6 +106,7 @@ impl Gateway {
         let _ = record(&log, &in_force, None, Because::Start, settings.write_mode_off)?; // no record of a call gets before it
         let gateway = Self {
             rates: Rates::new(in_force.policy.limits()),
+            budgets: Budgets::new(home.budgets()),
             in_force: ArcSwap::from_pointee(in_force),
             swaps: watch::Sender::new(()),
             refused: tokio::sync::Mutex::default(),
@@ -242,6 +244,11 @@ impl Gateway {
     pub async fn close(&self) {
         self.drain().await;
         self.record_floods(true);
+        if let Err(error) = self.budgets.close() {
+            log::error(log::Component::Gateway, "the budgets' exact numbers could not be written: after the next start they count as more")
+                .with("error", &self.scrubber.text(&error.to_string()).0)
+                .emit();
+        }
         if let Err(error) = self.log.close().await {
             log::error(log::Component::Audit, "the log's last checkpoint could not be written")
                 .with("error", &self.scrubber.text(&error.to_string()).0)

@@ -23,6 +23,7 @@ pub mod in_force;
 pub mod limit;
 pub mod observe;
 pub mod policy;
+pub mod production;
 pub mod scrub;
 pub mod server;
 pub mod setup;

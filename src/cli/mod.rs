@@ -121,7 +121,7 @@ fn run_command(command: Command) -> Result<u8, Failure> {
     let settings = Settings::from_env()?;
     match command {
         Command::Stdio(args) => in_runtime(stdio::run(&settings, args)),
-        Command::Serve(args) => in_runtime(serve::run(&settings, args)),
+        Command::Serve(args) => in_runtime(serve::run(settings, args)),
         Command::Call(args) => in_runtime(call::run(&settings, args)),
         Command::Tools(args) => in_runtime(tools::run(settings, &args)),
         Command::Policy(command) => in_runtime(policy::run(&with_its_policy(settings), command)),

@@ -45,9 +45,10 @@ pub(super) struct Args {
     announce: bool,
 }
 
-pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> {
+pub(super) async fn run(mut settings: Settings, args: Args) -> Result<u8, Failure> {
     let announce = args.announce;
-    let result = serve(settings, args).await;
+    settings.insecure_bind = args.insecure_bind;
+    let result = serve(&settings, args).await;
     if let (true, Err(failure)) = (announce, &result) {
         say_started(&Started { error: Some(failure.message.clone()), exit: failure.exit });
     }

@@ -173,6 +173,12 @@ impl Home {
         self.path.join("local.key")
     }
 
+    /// What each caller used of its budget.
+    #[must_use]
+    pub fn budgets(&self) -> PathBuf {
+        self.path.join("budgets.json")
+    }
+
     /// Where a gateway that was started for a client writes its log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

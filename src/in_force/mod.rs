@@ -14,6 +14,7 @@ use opsgate_tools::registry::{DuplicateTool, Registry};
 use crate::home::{Home, HomeError, Settings};
 use crate::observe::log;
 use crate::policy::{Catalogue, Policy, PolicyErrors};
+use crate::production::{self, Process, Unsafe};
 use crate::scrub::Scrubber;
 use crate::trust::{Exposed, Standing, Trust, guarded};
 
@@ -64,6 +65,9 @@ pub enum LoadError {
     /// Its text cannot be kept beside the log that names it.
     #[error("the policy's text cannot be kept for later replays: {0}")]
     Archive(HomeError),
+    /// What it does not want in production.
+    #[error(transparent)]
+    Unsafe(#[from] Unsafe),
     /// Two tools of one name.
     #[error(transparent)]
     Tools(#[from] DuplicateTool),
@@ -79,6 +83,7 @@ impl LoadError {
             Self::LessTrust(_) => "less_trust",
             Self::Unsettled => "unsettled",
             Self::Archive(_) => "not_archived",
+            Self::Unsafe(_) => "unsafe_in_production",
             Self::Tools(_) => "tools",
         }
     }
@@ -168,6 +173,9 @@ impl Loader {
         if (standing.trust, now.trust) == (Trust::Separate, Trust::SameUser) {
             return Err(LoadError::LessTrust(now.why));
         }
+        // INVARIANT: a policy for production is enforced by no process that is unsafe there (test: tests/policy_language.rs,
+        // production_refuses_what_is_unsafe_of_the_process).
+        production::fits(&policy, &Process { same_user: standing.trust == Trust::SameUser, insecure_bind: self.settings.insecure_bind })?;
         let registry = (self.tools)(&policy)?;
         home.archive_policy(policy.hash(), &text.bytes).map_err(LoadError::Archive)?;
         Ok(InForce { policy, registry, file: text.file.clone() })

@@ -1,7 +1,9 @@
-//! How much a caller may ask for: rates by address and by caller, and calls at once.
+//! How much a caller may ask for: rates by address and by caller, calls at once, and budgets by the day.
 //!
 //! Refusing is cheap and happens before any argument is parsed.
 
+mod budget;
+mod budget_file;
 mod flood;
 mod penalty;
 mod slots;
@@ -18,6 +20,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::error::{Code, Refusal};
 use crate::policy::{Limits, OverThen, Rate};
 
+pub use budget::{Budgets, Charge};
 pub use flood::{Flood, Kind, Sampled, Skipped};
 pub use slots::{Slot, Slots};
 
@@ -29,7 +32,7 @@ pub struct Counted(());
 
 /// The limits in force, with their state. What a new policy leaves as it is keeps its state.
 pub struct Rates {
-    budgets: ArcSwap<Budgets>,
+    budgets: ArcSwap<Allowances>,
     blocked: std::sync::Mutex<std::collections::HashMap<IpAddr, std::time::Instant>>,
     clock: DefaultClock,
     /// Calls at once.
@@ -37,7 +40,7 @@ pub struct Rates {
 }
 
 /// What callers and addresses have spent of which budget. Each part is shared with the budgets before, where it did not change.
-struct Budgets {
+struct Allowances {
     callers: Arc<Budget<Arc<str>>>,
     addresses: Arc<Budget<IpAddr>>,
     penalty: Option<Arc<Penalty>>,
@@ -60,7 +63,7 @@ impl<K: std::hash::Hash + Eq + Clone> Budget<K> {
     }
 }
 
-impl Budgets {
+impl Allowances {
     fn of(limits: &Limits, before: Option<&Self>) -> Self {
         let address = limits.per_ip_unauthenticated;
         let boxed = |over: OverThen| match before.and_then(|before| before.penalty.as_ref()) {
@@ -80,7 +83,7 @@ impl Rates {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            budgets: ArcSwap::from_pointee(Budgets::of(limits, None)),
+            budgets: ArcSwap::from_pointee(Allowances::of(limits, None)),
             blocked: std::sync::Mutex::default(),
             clock: DefaultClock::default(),
             slots: Slots::new(limits.concurrency.get() as usize),
@@ -90,7 +93,7 @@ impl Rates {
     /// Puts new limits in force. What callers have spent of a budget that stays the same is not given back, who is in the penalty
     /// box stays there, and calls that run keep their places.
     pub fn set(&self, limits: &Limits) {
-        self.budgets.store(Arc::new(Budgets::of(limits, Some(&self.budgets.load()))));
+        self.budgets.store(Arc::new(Allowances::of(limits, Some(&self.budgets.load()))));
         self.slots.set(limits.concurrency.get() as usize);
     }
 

@@ -44,6 +44,7 @@ pub struct Metrics {
     calls: IntCounterVec,
     durations: HistogramVec,
     scrubbed: IntCounterVec,
+    shadow: IntCounterVec,
     exposures: IntCounterVec,
     malformed: IntCounterVec,
     policy_loads: IntCounterVec,
@@ -82,6 +83,7 @@ impl Metrics {
         Ok(Self {
             calls: counter("opsgate_calls_total", "calls by tool and outcome", &["tool", "outcome"])?,
             scrubbed: counter("opsgate_secrets_scrubbed_total", "secrets removed from what left, by kind", &["kind"])?,
+            shadow: counter("opsgate_policy_shadow_total", "calls that a rule in mode shadow would have decided otherwise, by rule", &["rule"])?,
             exposures: counter("opsgate_secret_exposure_detected_total", "answers of tools that held a secret, by tool", &["tool"])?,
             malformed: counter("opsgate_malformed_messages_total", "messages that were not MCP, by transport and fault", &["transport", "fault"])?,
             policy_loads: counter("opsgate_policy_loads_total", "policies that came into force, and files that did not", &["result"])?,
@@ -104,6 +106,11 @@ impl Metrics {
     /// Secrets of this kind were removed.
     pub fn scrubbed(&self, kind: &str, count: u64) {
         self.scrubbed.with_label_values(&[kind]).inc_by(count);
+    }
+
+    /// A call met this rule, which is in shadow. The ids are the policy's own, so that no caller can make one up.
+    pub fn shadowed(&self, rule: &str) {
+        self.shadow.with_label_values(&[rule]).inc();
     }
 
     /// A tool's answer held a secret.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::{CallPaths, Seen};
 use super::risk::Risk;
+use super::sentences::Told;
 
 /// How a call came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -315,19 +316,18 @@ pub struct Denial {
     pub code: DenialCode,
     /// The rule or the setting that denied, as the policy names it.
     pub rule: Option<String>,
-    /// Why, safe for the client.
+    /// Why, safe for the client, in the policy's language.
     pub because: String,
-    /// What would help, safe for the client.
+    /// What would help, safe for the client, in the policy's language.
     pub hint: String,
-    /// The ids of deny rules in `mode: shadow` that would have refused the call too.
+    /// The ids of rules in `mode: shadow` that the call meets: deny rules that would have refused it too, and, where no rule
+    /// allows it, the allow rules that would have.
     pub shadow: Vec<String>,
+    #[serde(skip)]
+    pub(super) told: Told,
 }
 
 impl Denial {
-    pub(super) fn new(code: DenialCode, because: impl Into<String>, hint: &str) -> Self {
-        Self { code, rule: None, because: because.into(), hint: hint.to_owned(), shadow: Vec::new() }
-    }
-
     /// Names the rule or the setting.
     pub(super) fn by(self, rule: &str) -> Self {
         Self { rule: Some(rule.to_owned()), ..self }

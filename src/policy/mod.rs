@@ -34,6 +34,7 @@ mod read;
 mod replay;
 mod review;
 mod risk;
+mod sentences;
 #[cfg(test)]
 mod tests;
 mod tools;

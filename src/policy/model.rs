@@ -252,7 +252,8 @@ pub struct AuditSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditLevel {
-    /// Nothing beyond what the chain itself needs.
+    /// Nothing in words: only what the chain, a proof and a replay need. Caller, tool, scopes, decision, policy and digests stay,
+    /// since a decision must be provable.
     None,
     /// That there was one.
     Metadata,

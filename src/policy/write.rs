@@ -26,37 +26,28 @@ impl Call<'_> {
     // approvals (test: a_write_needs_all_six).
     pub(super) fn write(&self, risk: Risk) -> Verdict {
         if !self.write_mode() {
-            return Err(Denial::new(DenialCode::WriteOff, "write mode is off", "nothing is written while it is off").by("write_mode"));
+            return Err(Denial::new(DenialCode::WriteOff, []).by("write_mode"));
         }
         if !self.mode.answers_writes() {
-            let because = format!("the system `{}` is in mode `{}`, which does not write", self.entry.system, self.mode);
+            let named = [("system", self.entry.system.clone()), ("mode", self.mode.to_string())];
             let name = format!("systems.{}.mode", self.entry.system);
-            return Err(Denial::new(DenialCode::SystemReadOnly, because, "only reading is possible here").by(&name));
+            return Err(Denial::new(DenialCode::SystemReadOnly, named).by(&name));
         }
         if self.core.is_closed_to_same_user(self.mode, &self.entry.system, self.facts.same_user) {
-            return Err(Denial::new(
-                DenialCode::SameUser,
-                "the gateway runs as your own user, who could change policy and log; it writes to no real system for you",
-                "run the gateway under its own user (`opsgate setup`)",
-            )
-            .by("same_user_writes"));
+            return Err(Denial::new(DenialCode::SameUser, []).by("same_user_writes"));
         }
         let allowing = self.allowing();
         if allowing.is_empty() {
             return Err(no_rule());
         }
         if !self.whitelisted(&allowing) {
-            return Err(Denial::new(
-                DenialCode::NotWhitelisted,
-                "the target of this write is not on the list of what may be written to",
-                "ask whoever keeps the policy",
-            ));
+            return Err(Denial::new(DenialCode::NotWhitelisted, []));
         }
         for environment in self.in_environments() {
             if let Some(hours) = environment.hours.as_ref().filter(|hours| !hours.contains(self.facts.now)) {
-                let because = format!("writes to `{}` are for {}", environment.name, hours.text());
+                let named = [("environment", environment.name.clone()), ("hours", hours.text().to_owned())];
                 let name = format!("environments.{}.hours", environment.name);
-                return Err(Denial::new(DenialCode::OutsideHours, because, "try again within these hours").by(&name));
+                return Err(Denial::new(DenialCode::OutsideHours, named).by(&name));
             }
         }
         // In `dry_run` nothing runs, so nothing is asked of anybody.
@@ -75,9 +66,8 @@ impl Call<'_> {
     // what_an_environment_requires_of_change_is_the_last_denial).
     fn denied_without_change(&self) -> Option<Denial> {
         let environment = self.in_environments().find(|one| one.require.iter().any(|part| !self.facts.change.contains(part)))?;
-        let because = format!("a write to `{}` needs more of `change`: {}", environment.name, self.missing_change().join(", "));
-        let hint = format!("give {}; a few letters are not enough", self.missing_change().join(", "));
-        Some(Denial::new(DenialCode::ChangeIncomplete, because, &hint).by(&format!("environments.{}.require", environment.name)))
+        let named = [("environment", environment.name.clone()), ("missing", self.missing_change().join(", "))];
+        Some(Denial::new(DenialCode::ChangeIncomplete, named).by(&format!("environments.{}.require", environment.name)))
     }
 
     /// The required parts of `change` that are not filled in: `change.rollback_plan`.

@@ -1,5 +1,6 @@
 //! The path's invariants, with tools that write, wait and panic, and a disk that fails when it is told to.
 
+mod levels;
 mod reload;
 mod writes;
 

@@ -12,6 +12,7 @@ use super::super::diagnostics::{At, did_you_mean};
 use super::super::glob::{Pattern, Subject};
 use super::super::hours::Hours;
 use super::super::model::{AllowDeny, Environment, Namespace, Repository, System, Tier};
+use super::super::normalise::fold;
 use super::super::yaml::Node;
 use super::Reader;
 use super::rules::SCOPE_KEYS;
@@ -135,7 +136,8 @@ impl Reader<'_> {
             let fields = self.fields(entry, "an environment", KEYS);
             let aliases = fields.get("aliases").map(|node| self.texts(node, "aliases")).unwrap_or_default();
             for alias in aliases.iter().chain([name]) {
-                let taken = |other: &Environment| other.name == alias.value || other.aliases.contains(&alias.value);
+                // Without regard to case: a namespace is found so, and two that look alike are one misspelt.
+                let taken = |other: &Environment| other.aliases.iter().chain([&other.name]).any(|name| fold(name) == fold(&alias.value));
                 if let Some(other) = environments.iter().find(|other| taken(other)) {
                     self.error(alias.at, format!("`{}` names the environment `{}` already", alias.value, other.name), None);
                 }

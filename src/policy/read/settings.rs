@@ -167,18 +167,10 @@ impl Reader<'_> {
         }
         settings.language = fields.get("language").and_then(|node| self.word(node, "language", &Language::ALL)).unwrap_or_default();
         settings.deployment = fields.get("profile").and_then(|node| self.word(node, "profile", &Deployment::ALL)).unwrap_or_default();
-        if let Some(node) = fields.get("callers").filter(|_| settings.deployment == Deployment::Production) {
-            for (name, _) in self.entries(node, "`callers`").into_iter().filter(|(name, _)| name.value.starts_with("anonymous:")) {
-                self.error(name.at, "`profile: production` refuses anonymous callers", None);
-            }
-        }
         settings.risk = fields.get("risk").map(|node| self.risk(node, file));
         settings.budgets = fields.get("budgets").map(|node| self.budgets(node));
         if let Some(node) = fields.get("same_user_writes") {
             settings.same_user_writes = self.boolean(node, "same_user_writes").unwrap_or(false);
-            if settings.same_user_writes && settings.deployment == Deployment::Production {
-                self.error(node.at, "`profile: production` refuses `same_user_writes: true`", "run the gateway under its own user".to_owned());
-            }
         }
         settings
     }

@@ -366,3 +366,22 @@ fn every_denial_has_its_own_name_in_records_and_tests() {
     let told = serde_json::from_str::<DenialCode>("\"\"").unwrap_err().to_string();
     assert_eq!(told.matches('`').count() / 2 - 1, DenialCode::ALL.len(), "{told}");
 }
+
+#[test]
+fn an_allow_rule_in_shadow_permits_nothing_and_is_told_where_nothing_else_allows() {
+    let text = |rest: &str| {
+        format!(
+            "version: 1\ncallers: {{\"local:*\": {{}}}}\nsystems: {{workspace: {{}}}}\nrules:\n  - {{id: try, allow: {{paths: [\"docs/**\"]}}, mode: shadow}}\n{rest}"
+        )
+    };
+    let shadow = |rest: &str, path: &str| match Ask::new("workspace_read_file", &[(Path, path)]).of(&policy(&text(rest))) {
+        Decision::Permit(permit) => (true, permit.shadow().to_vec()),
+        Decision::Deny(denial) => (false, denial.shadow),
+        other => panic!("{other:?}"),
+    };
+    let try_it = vec!["try".to_owned()];
+    assert_eq!(shadow("", "docs/a"), (false, try_it));
+    assert_eq!(shadow("", "src/a"), (false, vec![]));
+    assert_eq!(shadow("  - {id: docs, allow: {paths: [\"docs/*\"]}}\n", "docs/a"), (true, vec![]));
+    assert_eq!(shadow("  - {id: no, deny: {paths: [\"docs/*\"]}}\n", "docs/a"), (false, vec![]), "a denial would have won over it");
+}

@@ -5,6 +5,7 @@ mod errors;
 mod globs;
 mod laws;
 mod paths;
+mod risk;
 mod shipped;
 
 use std::sync::LazyLock;
