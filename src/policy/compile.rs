@@ -66,6 +66,8 @@ pub(super) struct CompiledSystem {
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
     pub(super) lists: Vec<(ScopeKind, GlobTable)>,
+    /// `lists` as they were written.
+    pub(super) listed: Vec<(ScopeKind, Vec<Pattern>)>,
 }
 
 /// A tool with the rules that can be about it.
@@ -167,7 +169,17 @@ impl Core {
                 .iter()
                 .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?)))
                 .collect::<Result<Vec<_>, globset::Error>>()?;
-            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, author: system.author, lists });
+            systems.insert(
+                name,
+                CompiledSystem {
+                    mode: system.mode,
+                    roots: system.roots,
+                    commands: system.commands,
+                    author: system.author,
+                    lists,
+                    listed: system.lists,
+                },
+            );
         }
         let namespaces = file.namespaces.into_iter().map(|one| {
             // `approval` opens a namespace to writes, the other tiers close it.
@@ -217,6 +229,11 @@ impl Core {
     /// The caller's entry: a literal one, else the closest glob.
     pub(super) fn profile(&self, caller: &str) -> Option<&Arc<Profile>> {
         self.exact_callers.get(caller).or_else(|| self.caller_globs.iter().find(|(glob, _)| glob.is_match(caller)).map(|(_, profile)| profile))
+    }
+
+    /// The entries of `callers`.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.exact_callers.values().chain(self.caller_globs.iter().map(|(_, profile)| profile))
     }
 
     pub(super) fn tool(&self, name: &str) -> Option<(u32, &ToolEntry)> {

@@ -55,8 +55,10 @@ pub use model::{
     AuditLevel, AuditReads, AuditSettings, Budget, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
 };
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
-pub use review::Look;
 pub use review::draw::draw;
+pub use review::schema::schema;
+pub use review::touches::touches;
+pub use review::{Cell, Column, Look, Matrix, May, Reason, Row};
 pub use tools::{Explain, Whoami};
 
 use compile::Core;

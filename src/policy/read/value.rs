@@ -107,7 +107,7 @@ impl Reader<'_> {
 
     /// `on` or `off`; anything else is an error and counts as off.
     pub(super) fn switch(&mut self, node: &Node, what: &str) -> bool {
-        self.word(node, what, &[(true, "on"), (false, "off")]).unwrap_or(false)
+        self.word(node, what, super::keys::SWITCH).unwrap_or(false)
     }
 
     /// `true` or `false`; anything else is an error.
