@@ -85,3 +85,98 @@ fn the_schema_is_as_it_was() {
     let same = std::fs::read(&path).unwrap_or_default() == output.stdout;
     assert!(same, "docs/policy.schema.json is not what the reader reads; run UPDATE=1 cargo test --test policy_review");
 }
+
+const OLD: &str = "version: 1\nwrite_mode: on\ndefaults: {read: allow}\npeople: {ana: {github: ana}, ben: {github: ben}}\ngroups: {oncall: [ana, ben]}\n\
+    callers: {\"key:ci-*\": {roles: [pipeline]}, \"local:*\": {roles: [developer]}}\nsystems: {github: {mode: mock}, workspace: {}}\n\
+    repositories: {\"acme/app\": {write: true}}\n";
+
+fn with(rules: &str) -> String {
+    format!("{OLD}approvals: {{default: {{approvals: [{{group: oncall, count: 1}}]}}}}\nrules:\n{rules}")
+}
+
+#[test]
+fn diff_says_whose_permissions_change() {
+    let home = Home::new();
+    let path = |name: &str, policy: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, policy).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let secrets = "  - {id: keys, deny: {paths: [\"**/*.pem\"]}}\n";
+    let issues = "  - {id: issues, allow: {roles: [pipeline], tools: [github_create_issue], repos: [\"acme/*\"]}}\n";
+    let old = path("old.yaml", &with(secrets));
+    for (new, code, parts) in [
+        (with(secrets), 0, &["no permission and no setting changes"][..]),
+        (
+            with(&format!("{secrets}{issues}")),
+            1,
+            &[
+                "wider:\n  `key:ci-*` may now call `github_create_issue`, repo `acme/app`, with 1 approval of `oncall` within 30 min; before: denied (no rule allows it)\n",
+            ],
+        ),
+        (
+            with("  - {id: keys, deny: {paths: [\"**/*.key\"]}}\n"),
+            1,
+            &[
+                "wider:\n  `key:ci-*` and `local:*` may now call `github_get_file`",
+                "path `**/*.pem`, without approval; before: denied (`keys`: a rule of the policy denies it)",
+                "narrower:\n  `key:ci-*` and `local:*` may no longer call `github_get_file`",
+                "path `**/*.key`,: denied (`keys`",
+            ],
+        ),
+        (
+            with(secrets).replace("oncall: [ana, ben]", "oncall: [ana]") + "limits: {timeout: 5s}\n",
+            1,
+            &["settings:\n  groups.oncall: [\"ana\",\"ben\"] -> [\"ana\"]\n  limits.timeout: 60 s -> 5 s\n"],
+        ),
+        (
+            with(secrets).replace("  \"key", " \"key").replace("callers: {", "callers: {\"key:boss\": {roles: [developer]}, "),
+            1,
+            &["callers.key:boss.roles: nothing -> [\"developer\"]"],
+        ),
+    ] {
+        let new = path("new.yaml", &new);
+        let output = home.run(&["policy", "diff", &old, &new]);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{said}{}", text(&output.stderr));
+        for part in parts {
+            assert!(said.contains(part), "`{part}` is not in:\n{said}");
+        }
+        assert_eq!(json_of(&home, &["policy", "diff", &old, &new, "--json"])["partial"], false);
+    }
+    assert_eq!(home.run(&["policy", "diff", &old, &path("new.yaml", "version: 2\n")]).status.code(), Some(64));
+}
+
+#[test]
+fn matrix_says_on_what_it_depends() {
+    let rules = "  - {id: issues, allow: {roles: [pipeline], tools: [github_create_issue], repos: [\"acme/*\"]}}\n\
+                 \x20 - {id: no-docs, deny: {callers: [\"local:uid=7\"], tools: [github_list_issues]}}\n";
+    let home = Home::with_policy(&with(rules));
+    let matrix = json_of(&home, &["policy", "matrix", "--json"]);
+    let callers: Vec<&str> = matrix["callers"].as_array().unwrap().iter().map(|one| one["caller"].as_str().unwrap()).collect();
+    assert_eq!(callers, ["key:ci-*", "local:*", "local:uid=7", "anyone else"]);
+    let row = |tool: &str| {
+        let rows = matrix["tools"].as_array().unwrap();
+        rows.iter().find(|row| row["tool"] == tool).unwrap()["cells"].as_array().unwrap().clone()
+    };
+    let issues = row("github_create_issue");
+    assert_eq!((&issues[0]["may"], &issues[0]["by"]), (&"some_approval".into(), &serde_json::json!(["repo"])));
+    assert_eq!(issues[0]["approvals"], serde_json::json!(["1 approval of `oncall` within 30 min"]));
+    assert_eq!((&issues[1]["may"], &issues[1]["denials"][0]["code"]), (&"no".into(), &"default_deny".into()));
+    let may = |cells: Vec<Value>| cells.iter().map(|cell| cell["may"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(may(row("github_list_issues")), ["yes", "yes", "no", "no"]);
+    assert_eq!(row("github_list_issues")[2]["denials"][0]["rule"], "no-docs");
+    let table = text(&home.run(&["policy", "matrix", "--caller", "key:*"]).stdout);
+    assert!(table.is_ascii() && table.lines().all(|line| line.len() <= 100), "{table}");
+    assert!(table.contains("some approval by repo [") && !table.contains("local:"), "{table}");
+    assert!(table.contains("] refused: default_deny: no rule allows it"), "{table}");
+}
+
+#[test]
+fn each_command_shows_an_example() {
+    let home = Home::new();
+    for command in ["check", "matrix", "schema", "diff"] {
+        let help = text(&home.run(&["policy", command, "--help"]).stdout);
+        assert!(help.contains("Example: opsgate policy") && help.contains("--json"), "{help}");
+    }
+}

@@ -58,7 +58,7 @@ pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
 pub use review::draw::draw;
 pub use review::schema::schema;
 pub use review::touches::touches;
-pub use review::{Cell, Column, Look, Matrix, May, Reason, Row};
+pub use review::{Cell, Change, Column, Diff, Direction, Look, Matrix, May, Reason, Row, Setting, Target};
 pub use tools::{Explain, Whoami};
 
 use compile::Core;

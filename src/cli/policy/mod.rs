@@ -1,6 +1,7 @@
 //! `opsgate policy`: one file a command.
 
 mod check;
+mod diff;
 mod explain;
 mod matrix;
 mod schema;
@@ -32,6 +33,12 @@ samples made from the policy's globs, one of each kind a call, and some that no 
 Example: opsgate policy schema > policy.schema.json"
     )]
     Schema(schema::Args),
+    /// Say whose permissions change from one policy to another, what is wider first
+    #[command(
+        after_help = "Globs are compared by samples: calls made from every glob of both policies and some that no glob matches, with one value of each kind.\n\
+Exit codes: 0 nothing changes, 1 something does, 64 one of them does not load.\n\nExample: opsgate policy diff policy.yaml policy.new.yaml"
+    )]
+    Diff(diff::Args),
 }
 
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<u8, Failure> {
@@ -40,6 +47,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<u8, Fai
         Command::Explain(args) => explain::run(settings, args).await,
         Command::Matrix(args) => matrix::run(settings, &args),
         Command::Schema(args) => schema::run(&args),
+        Command::Diff(args) => diff::run(&args),
     }
 }
 

@@ -1,14 +1,16 @@
 //! What a reviewer of a policy is shown.
 
 mod approvable;
+pub(super) mod diff;
 pub(super) mod draw;
 mod instances;
 mod marks;
 pub(super) mod matrix;
 mod outcome;
 mod reachable;
-mod samples;
+pub(super) mod samples;
 pub(super) mod schema;
+mod settings;
 mod subsume;
 pub(super) mod touches;
 
@@ -17,9 +19,11 @@ use super::model::File;
 use super::read::Reader;
 use super::yaml::{Node, Value};
 
+pub use diff::{Change, Diff, Direction, Target};
 pub use draw::Look;
 pub use matrix::{Cell, Column, Matrix, May, Row};
 pub use outcome::Reason;
+pub use settings::Setting;
 
 /// Looks at a whole policy that reads without an error: what it says and cannot mean, or may not have meant.
 pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {

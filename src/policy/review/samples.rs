@@ -26,10 +26,10 @@ pub(super) struct Value {
 
 /// A caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sampled {
-    pub(super) id: String,
+pub(in super::super) struct Sampled {
+    pub(in super::super) id: String,
     /// The entry of `callers` that it stands for; its own name where a rule names it; `anyone else`.
-    pub(super) stands_for: String,
+    pub(in super::super) stands_for: String,
 }
 
 /// A call that is tried: one value for each kind of its shape, by place in the list of that kind.
@@ -41,8 +41,8 @@ pub(super) struct Tried {
 }
 
 /// What is tried.
-pub(super) struct Samples {
-    pub(super) callers: Vec<Sampled>,
+pub(in super::super) struct Samples {
+    pub(in super::super) callers: Vec<Sampled>,
     pub(super) values: BTreeMap<ScopeKind, Vec<Value>>,
     times: Vec<Timestamp>,
     /// Whether something was left out because there is too much.
@@ -56,7 +56,7 @@ const MOST_CALLS: usize = 20_000;
 const MOST_PAIRS: usize = 60_000;
 
 impl Samples {
-    pub(super) fn of(policies: &[&Core]) -> Result<Self, globset::Error> {
+    pub(in super::super) fn of(policies: &[&Core]) -> Result<Self, globset::Error> {
         let marks = Marks::of(policies)?;
         let mut samples = Self { callers: Vec::new(), values: BTreeMap::new(), times: times(policies), partial: false };
         for kind in ScopeKind::ALL {
@@ -281,4 +281,12 @@ pub(super) fn is_named(asked: &str, caller: &Sampled) -> bool {
     caller.stands_for == asked
         || caller.id == asked
         || Pattern::parse(asked, Subject::Caller).is_ok_and(|glob| glob.matches_once(Compare::Exact, &caller.id))
+}
+
+/// Every value that samples are chosen from.
+#[cfg(test)]
+pub(in super::super) fn every_value(policies: &[&Core], kind: ScopeKind) -> Vec<String> {
+    let mut samples = Samples { callers: Vec::new(), values: BTreeMap::new(), times: Vec::new(), partial: false };
+    let raw = samples.raw(kind, &Marks::of(policies).unwrap(), policies);
+    raw.into_iter().map(|one| one.value).collect()
 }

