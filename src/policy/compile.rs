@@ -71,6 +71,8 @@ pub(super) struct CompiledSystem {
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
     pub(super) lists: Vec<(ScopeKind, GlobTable)>,
+    /// `lists` as they were written.
+    pub(super) listed: Vec<(ScopeKind, Vec<Pattern>)>,
 }
 
 /// A tool with the rules that can be about it.
@@ -176,7 +178,17 @@ impl Core {
                 .iter()
                 .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?)))
                 .collect::<Result<Vec<_>, globset::Error>>()?;
-            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, author: system.author, lists });
+            systems.insert(
+                name,
+                CompiledSystem {
+                    mode: system.mode,
+                    roots: system.roots,
+                    commands: system.commands,
+                    author: system.author,
+                    lists,
+                    listed: system.lists,
+                },
+            );
         }
         let namespaces = file.namespaces.into_iter().map(|one| {
             // `approval` opens a namespace to writes, the other tiers close it.
@@ -233,6 +245,11 @@ impl Core {
             self.caller_globs.each_match(caller, |place| closest = closest.min(place));
             self.globbed_callers.get(closest as usize)
         })
+    }
+
+    /// The entries of `callers`.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.exact_callers.values().chain(&self.globbed_callers)
     }
 
     pub(super) fn tool(&self, name: &str) -> Option<(u32, &ToolEntry)> {

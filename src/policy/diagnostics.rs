@@ -84,7 +84,7 @@ pub(super) const MOST: usize = 100;
 
 impl Finding {
     pub(super) fn new(source: Source<'_>, at: Pos, message: impl Into<String>, help: Option<String>) -> Self {
-        let line = source.text.lines().nth((at.line as usize).wrapping_sub(1)).unwrap_or_default();
+        let line = lines(source.text).nth((at.line as usize).wrapping_sub(1)).unwrap_or_default();
         // A byte order mark is no part of the first line.
         let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         // A long line is shown from a little before the place that matters.
@@ -157,6 +157,11 @@ impl fmt::Display for Warning {
         write!(f, "{file}:{line}:{column}: {message}")?;
         help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
     }
+}
+
+/// As YAML ends them: at `\n`, `\r\n` and a lone `\r`.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
 /// Without what a terminal would act on: a policy's own names are in the messages.

@@ -64,9 +64,11 @@ pub use model::{
 };
 
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
-pub use replay::{Archive, Change, Hidden, LogState, Replay, ReplayReport, Tally, Under};
-pub use review::Look;
+pub use replay::{Archive, Hidden, LogState, Redecided, Replay, ReplayReport, Tally, Under};
 pub use review::draw::draw;
+pub use review::schema::schema;
+pub use review::touches::touches;
+pub use review::{Cell, Change, Column, Diff, Direction, Look, Matrix, May, Reason, Row, Setting, Target};
 pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Failure, bad, exit, out};
+use super::{Failure, bad, exit, load, out};
 use crate::catalogue;
-use crate::gateway::load_policy;
 use crate::home::Settings;
-use crate::policy::{Policy, Warning, draw};
+use crate::policy::{Warning, draw};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
@@ -21,11 +20,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(settings: &Settings, Args { file, json: as_json }: Args) -> Result<u8, Failure> {
     let catalogue = catalogue::catalogue().map_err(bad)?;
-    let loaded = match file {
-        Some(file) => Policy::load(&file, &catalogue),
-        None => load_policy(settings, &catalogue),
-    };
-    match loaded {
+    match load(settings, file.as_deref(), &catalogue) {
         Ok(policy) => {
             if as_json {
                 out::json(&json!({ "ok": true, "hash": policy.hash(), "warnings": policy.warnings() }));

@@ -19,7 +19,7 @@ pub enum Look {
     Terminal,
 }
 
-/// The findings, one after another, each ending with a line break.
+/// The findings, one after another with an empty line between them, each ending with a line break.
 #[must_use]
 pub fn draw<'f>(findings: impl IntoIterator<Item = &'f Finding>, look: Look) -> String {
     let theme = match look {
@@ -30,6 +30,9 @@ pub fn draw<'f>(findings: impl IntoIterator<Item = &'f Finding>, look: Look) -> 
     let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false).with_context_lines(1);
     let mut drawn = String::new();
     for finding in findings {
+        if !drawn.is_empty() {
+            drawn.push('\n');
+        }
         if finding.line == 0 {
             // About the file as a whole: there is no line to draw.
             let help = finding.help.as_ref().map_or_else(String::new, |help| format!("\n  help: {help}"));

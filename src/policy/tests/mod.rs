@@ -1,11 +1,13 @@
 //! Policy, tested from its text.
 
 mod decisions;
+mod diff;
 mod errors;
 mod globs;
 mod laws;
 mod paths;
 mod risk;
+mod schema;
 mod shipped;
 
 use std::sync::LazyLock;
