@@ -4,6 +4,7 @@ mod decisions;
 mod errors;
 mod laws;
 mod paths;
+mod production;
 mod risk;
 mod shipped;
 
