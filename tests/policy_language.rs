@@ -102,3 +102,42 @@ fn a_rule_in_shadow_changes_nothing_and_is_recorded_and_counted() {
     assert_eq!(hidden["result"]["_meta"]["opsgate/refusal"]["code"], "tool_unavailable", "{hidden}");
     assert_eq!(served.metrics().matches("opsgate_policy_shadow_total{").count(), 2);
 }
+
+#[test]
+fn production_refuses_what_is_unsafe_of_the_process() {
+    // Whoever runs the tests can log in, or is root: the gateway is no boundary.
+    for (says, args, word) in [
+        ("write_mode: on\n", &["serve", "--socket-only"][..], "write_mode: on"),
+        ("write_mode: on\n", &["call", "policy_whoami", "--in-process"], "write_mode: on"),
+        ("", &["serve", "--insecure-bind", "--listen", "0.0.0.0:0"], "--insecure-bind"),
+    ] {
+        let policy = format!("{}profile: production\n{says}", READS.replace("mode: mock", "mode: read_only"));
+        let home = Home::with_policy(&policy);
+        let output = home.run(args);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(64) && said.contains("profile: production") && said.contains(word), "{args:?}: {said}");
+        assert!(!home.audit().exists(), "a log was begun");
+    }
+}
+
+#[test]
+fn refusals_speak_the_policys_language_and_records_english() {
+    for (language, because, hint) in [
+        ("en", "no rule allows it", "ask whoever keeps the policy for a rule"),
+        ("fr", "refusé : aucune règle ne l’autorise", "demandez une règle à qui tient la politique"),
+        ("ru", "отклонено: ни одно правило этого не разрешает", "попросите правило у того, кто ведёт политику"),
+    ] {
+        let rules = "rules: [{id: docs, allow: {tools: [github_list_issues], repos: [\"acme/docs\"]}}]";
+        let home = Home::with_policy(&format!("{}{rules}\nlanguage: {language}\n", READS.replace("defaults: {read: allow}\n", "")));
+        let mut client = Client::legacy(&home, &["--in-process"]);
+        let reply = client.call("github_list_issues", json!({ "repo": "acme/app" }));
+        let refusal = &reply["result"]["_meta"]["opsgate/refusal"];
+        assert_eq!(refusal["code"], "policy_denied");
+        assert!(refusal["message"].as_str().unwrap().contains(because) && refusal["hint"] == hint, "{reply}");
+        let unknown = client.call("no_such_tool", json!({}));
+        let hint = unknown["result"]["_meta"]["opsgate/refusal"]["hint"].as_str().unwrap().to_owned();
+        assert!(hint.contains("`policy_whoami`") && (language == "en") == hint.starts_with("list the tools"), "{hint}");
+        assert!(client.close().success());
+        assert_eq!(home.entries_of("call.refused")[0]["data"]["message"], "refused: no rule allows it");
+    }
+}

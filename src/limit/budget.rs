@@ -108,8 +108,12 @@ impl Budgets {
         let bytes = account.used.bytes + account.held;
         if account.reserved.calls < account.used.calls || account.reserved.bytes < bytes {
             let block = |limit: Option<u64>, most: u64| limit.map_or(most, |limit| (limit / BLOCKS).min(most));
-            account.reserved.calls = account.used.calls.max(account.reserved.calls) + block(budget.calls, MOST.calls).saturating_sub(1);
-            account.reserved.bytes = bytes.max(account.reserved.bytes) + block(budget.bytes, MOST.bytes);
+            if account.reserved.calls < account.used.calls {
+                account.reserved.calls = account.used.calls + block(budget.calls, MOST.calls).saturating_sub(1);
+            }
+            if account.reserved.bytes < bytes {
+                account.reserved.bytes = bytes + block(budget.bytes, MOST.bytes);
+            }
             let before = day.callers.insert(caller.clone(), account);
             if let Err(error) = blocking(|| budget_file::write(&self.file, day)) {
                 // What is not on disk is not used.

@@ -6,6 +6,7 @@ mod errors;
 mod globs;
 mod laws;
 mod paths;
+mod production;
 mod risk;
 mod schema;
 mod shipped;
