@@ -69,5 +69,5 @@ fn needs(requirement: &Requirement) -> String {
             .filter_map(|part| part.as_str().map(|part| format!("`{part}`"))),
     );
     let seconds = requirement.expires.as_secs();
-    format!("{} within {}", all.join(" and "), if seconds % 60 == 0 { format!("{} min", seconds / 60) } else { format!("{seconds} s") })
+    format!("{} within {}", all.join(" and "), if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") })
 }
