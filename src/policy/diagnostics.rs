@@ -50,9 +50,9 @@ pub struct Finding {
     pub length: u32,
     /// Where in `source_line` that begins, and how much of it is shown, in characters.
     #[serde(skip)]
-    pub(super) caret: usize,
+    pub(super) caret: u16,
     #[serde(skip)]
-    pub(super) width: usize,
+    pub(super) width: u16,
     #[serde(skip)]
     pub(super) severity: Severity,
 }
@@ -101,8 +101,9 @@ impl Finding {
             message: printable(&message.into()),
             help: help.as_deref().map(printable),
             source_line: shown,
-            caret,
-            width,
+            // No more than is shown.
+            caret: u16::try_from(caret).unwrap_or(u16::MAX),
+            width: u16::try_from(width).unwrap_or(u16::MAX),
             severity: Severity::Error,
         }
     }

@@ -73,7 +73,10 @@ fn show(matrix: &Matrix) {
     }
     for group in groups {
         // The cells are padded here: a table counts colours as text.
-        let padded = |text: &str, place: usize| format!("{text:<0$}", widths.get(place).copied().unwrap_or_default());
+        let padded = |text: &str, place: usize| {
+            let width = if group.last() == Some(&place) { 0 } else { widths.get(place).copied().unwrap_or_default() };
+            format!("{text:<width$}")
+        };
         let head = group.iter().filter_map(|place| Some(padded(&matrix.callers.get(*place)?.caller, *place)));
         out::say(format!("{:first$}{}", "tool", head.collect::<String>()).trim_end());
         let mut system = "";

@@ -81,8 +81,9 @@ impl Finding {
     /// The bytes of `source_line` that the finding is about.
     fn marked(&self) -> SourceSpan {
         let byte = |nth: usize| self.source_line.char_indices().nth(nth).map_or(self.source_line.len(), |(byte, _)| byte);
-        let from = byte(self.caret);
-        (from, byte(self.caret + self.width) - from).into()
+        let (caret, width) = (usize::from(self.caret), usize::from(self.width));
+        let from = byte(caret);
+        (from, byte(caret + width) - from).into()
     }
 }
 

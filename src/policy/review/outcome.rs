@@ -63,5 +63,5 @@ fn needs(requirement: &Requirement) -> String {
         all.push(format!("{} different people", requirement.people));
     }
     let seconds = requirement.expires.as_secs();
-    format!("{} within {}", all.join(" and "), if seconds % 60 == 0 { format!("{} min", seconds / 60) } else { format!("{seconds} s") })
+    format!("{} within {}", all.join(" and "), if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") })
 }

@@ -141,7 +141,10 @@ impl Samples {
     /// The calls that are tried for a tool.
     pub(super) fn calls(&mut self, tool: &ToolEntry) -> Vec<Tried> {
         let anything: Vec<ScopeKind> = self.values.iter().filter(|(_, values)| values.len() > 1).map(|(kind, _)| *kind).collect();
-        let unknown = [anything.as_slice()];
+        let pairs: Vec<[ScopeKind; 2]> =
+            anything.iter().enumerate().flat_map(|(at, one)| anything.iter().skip(at + 1).map(|other| [*one, *other])).collect();
+        let unknown: Vec<&[ScopeKind]> =
+            pairs.iter().map(<[_; 2]>::as_slice).chain(anything.iter().map(std::slice::from_ref)).chain([&[][..]]).collect();
         let shapes = touches(&tool.name).unwrap_or(&unknown);
         let times: &[Timestamp] = if tool.class == Class::Write { &self.times } else { self.times.get(..1).unwrap_or_default() };
         let fits = |kind: ScopeKind, value: &str| match kind {

@@ -17,6 +17,9 @@ pub(super) struct Covers {
     matches: Cell<u32>,
 }
 
+/// Whether the first list of globs covers the second, both for values of this kind.
+type ListCovers<'c> = dyn Fn(&[At<Pattern>], &[At<Pattern>], ScopeKind) -> bool + 'c;
+
 /// Texts that are compared, and globs that are compiled to be matched with a name.
 const MOST_WORK: (u32, u32) = (300_000, 2_000);
 
@@ -61,7 +64,7 @@ impl Covers {
         }
         let (no, yes) = (&deny.when, &allow.when);
         // The cheap questions first: there may be thousands of pairs.
-        let scopes = |covers: &dyn Fn(&[At<Pattern>], &[At<Pattern>], ScopeKind) -> bool| {
+        let scopes = |covers: &ListCovers<'_>| {
             no.scopes.iter().all(|(kind, outer)| yes.scopes.iter().any(|(one, inner)| one == kind && covers(outer, inner, *kind)))
         };
         if !scopes(&|_, _, _| true) {

@@ -2,7 +2,8 @@
 
 use opsgate_tools::scope::ScopeKind::{self, Method, Path, Ref, Repo, Service, Tree};
 
-/// The shapes that a call of a tool can have, each as the kinds that it touches. A tool without a row may touch anything.
+/// The shapes that a call of a tool can have, each as the kinds that it touches. A tool without a row may touch anything,
+/// and is tried with any one or two kinds.
 // INVARIANT: a tool touches no kind that its row does not have (test: tests/policy_review.rs,
 // every_tool_touches_what_the_table_says).
 const TOUCHES: &[(&str, &[&[ScopeKind]])] = &[

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::review::samples::{Sampled, every_value};
+use super::super::review::samples::{Sampled, Samples, every_value};
 use super::super::review::touches::touches;
 use super::laws::{Draft, compiled, draft, numbered};
 use super::*;
@@ -16,22 +16,31 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     any::<Drawn>()
 }
 
-/// The ask and the name under which a difference tells its caller.
-fn made(drawn: &Drawn, old: &Policy, new: &Policy) -> Option<(Ask, Sampled)> {
-    let (tool, caller, shape, values) = drawn;
-    let tool = *tool.get(TOOLS);
-    let shape = shape.get(touches(tool).unwrap());
-    let policies = [&*old.core, &*new.core];
-    let local = tool.starts_with("workspace");
-    let mut scopes = Scopes::none("a sample");
-    for (kind, pick) in shape.iter().zip(values) {
-        let all: Vec<String> =
-            every_value(&policies, *kind).into_iter().filter(|value| *kind != ScopeKind::Repo || value.starts_with('/') == local).collect();
-        scopes = scopes.and(*kind, pick.get(&all).as_str());
+/// What a call is drawn from: the callers, and every value of each kind, also those that samples leave out as alike.
+struct Drawer {
+    callers: Vec<Sampled>,
+    values: BTreeMap<ScopeKind, Vec<String>>,
+}
+
+impl Drawer {
+    fn of(old: &Policy, new: &Policy) -> Self {
+        let policies = [&*old.core, &*new.core];
+        let values = ScopeKind::ALL.into_iter().map(|kind| (kind, every_value(&policies, kind))).collect();
+        Self { callers: Samples::of(&policies).unwrap().callers, values }
     }
-    let callers = super::super::review::samples::Samples::of(&policies).unwrap().callers;
-    let caller = caller.get(&callers).clone();
-    Some((Ask { scopes, ..Ask::new(tool, &[]) }.by(&caller.id), caller))
+
+    fn ask(&self, (tool, caller, shape, values): &Drawn) -> (Ask, &Sampled) {
+        let tool = *tool.get(TOOLS);
+        let local = tool.starts_with("workspace");
+        let mut scopes = Scopes::none("a sample");
+        for (kind, pick) in shape.get(touches(tool).unwrap()).iter().zip(values) {
+            let fits = |value: &&String| *kind != ScopeKind::Repo || value.starts_with('/') == local;
+            let all: Vec<&String> = self.values[kind].iter().filter(fits).collect();
+            scopes = scopes.and(*kind, pick.get(&all).as_str());
+        }
+        let caller = caller.get(&self.callers);
+        (Ask { scopes, ..Ask::new(tool, &[]) }.by(&caller.id), caller)
+    }
 }
 
 fn edited(rules: &[Draft], further: &Draft, at: prop::sample::Index) -> Vec<(usize, Draft)> {
@@ -51,13 +60,14 @@ proptest! {
     #[test]
     fn no_sampled_change_is_missed(
         reads in any::<(bool, bool)>(), rules in prop::collection::vec(draft(), 0..6), further in draft(), at in any::<prop::sample::Index>(),
-        drawn in prop::collection::vec(drawn(), 12),
+        drawn in prop::collection::vec(drawn(), 64),
     ) {
         let (Some(old), Some(new)) = (compiled(reads.0, &numbered(&rules)), compiled(reads.1, &edited(&rules, &further, at))) else { return Ok(()) };
         let diff = old.diff(&new).unwrap();
         prop_assert!(!diff.partial);
+        let drawer = Drawer::of(&old, &new);
         for drawn in &drawn {
-            let Some((ask, caller)) = made(drawn, &old, &new) else { continue };
+            let (ask, caller) = drawer.ask(drawn);
             let ranked = |policy: &Policy| super::laws::rank(&ask.of(policy));
             let (before, after) = (ranked(&old), ranked(&new));
             let told = |direction| diff.changes.iter().any(|change| {
