@@ -3,6 +3,7 @@
 mod decisions;
 mod errors;
 mod laws;
+mod page;
 mod paths;
 mod shipped;
 
