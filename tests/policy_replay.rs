@@ -133,7 +133,7 @@ fn a_new_policy_s_changes_are_listed_before_it_is_deployed() {
     for expected in [
         "true workspace_read_file deny (rule_denied) by no-docs -> permit by defaults.read",
         "true workspace_write_file deny (rule_denied) by no-docs -> permit by files",
-        "true workspace_create_branch needs_approval by branches -> permit by branches",
+        "true workspace_create_branch needs_approval -> permit by branches",
         "true github_create_issue deny (outside_hours) by environments.closed.hours -> permit by issues",
         "false workspace_read_file permit by defaults.read -> deny (rule_denied) by no-docs",
     ] {

@@ -5,6 +5,7 @@ mod diff;
 mod errors;
 mod globs;
 mod laws;
+mod page;
 mod paths;
 mod production;
 mod risk;
