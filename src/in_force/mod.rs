@@ -139,7 +139,7 @@ impl Loader {
     }
 
     /// Where the next policy is: once a file was in force, never again the shipped one.
-    // INVARIANT: a file that is removed does not bring the shipped policy back (test: tests/reload.rs, what_is_no_policy_changes_nothing).
+    // INVARIANT: a file that is removed does not bring the shipped policy back (test: tests/reload/rejected.rs, what_is_no_policy_changes_nothing).
     fn file(&self, in_force: Option<&InForce>) -> Option<PathBuf> {
         policy_path(&self.settings).or_else(|| in_force?.file.clone())
     }
@@ -189,5 +189,27 @@ impl Loader {
         for notice in crate::catalogue::notices(policy, &self.settings) {
             log::warn(log::Component::Gateway, "the environment and the policy do not fit together").with("notice", &scrubber.text(&notice).0).emit();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_not_given_up_by_a_reload() {
+        let dir = tempfile::Builder::new().prefix("og").permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
+        let home = Home::open(dir.path()).unwrap();
+        let settings = Settings { home: home.path().to_owned(), ..Settings::default() };
+        let loader = Loader::new(&settings, &crate::catalogue::catalogue().unwrap(), Box::new(|_| Ok(Registry::default())));
+        std::fs::write(home.path().join("policy.yaml"), "version: 1\n").unwrap();
+        let text = loader.read(None).unwrap();
+        // Under cargo nothing is a boundary: the program is somebody's own.
+        let mut standing = Standing::of_this_process(None, home.path());
+        loader.judge(&text, &home, &standing).unwrap();
+        standing.trust = Trust::Separate;
+        assert!(matches!(loader.judge(&text, &home, &standing), Err(LoadError::LessTrust(_))));
     }
 }

@@ -134,7 +134,7 @@ impl Gateway {
     }
 
     /// INVARIANT: no call is decided under a policy before its `policy.loaded` is durable; what the log cannot take does not come
-    /// into force (tests: tests/reload.rs, under_load_each_record_agrees_with_the_policy_it_names;
+    /// into force (tests: tests/reload/load.rs, under_load_each_record_agrees_with_the_policy_it_names;
     /// call/tests/reload.rs, what_the_log_cannot_take_does_not_come_into_force).
     async fn swap(&self, next: InForce, because: Because) -> Reload {
         let before = self.in_force();

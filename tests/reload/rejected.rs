@@ -12,7 +12,7 @@ use super::{entries, hangup, in_force, put, until, without};
 type Spoil = fn(&Home, &Path);
 
 /// What happens to the file, the reason that is recorded, and whether there are bytes whose hash is.
-const SPOILT: [(&str, Spoil, &str, bool); 8] = [
+const SPOILT: [(&str, Spoil, &str, bool); 9] = [
     ("a misspelt key", |home, _| put(home, without("a").replace("rules:", "ruels:")), "not_a_policy", true),
     ("the first half", |home, _| put(home, &without("a")[..60]), "not_a_policy", true),
     ("not UTF-8", |home, _| put(home, b"version: 1\n# \xff\n"), "not_a_policy", true),
@@ -23,6 +23,15 @@ const SPOILT: [(&str, Spoil, &str, bool); 8] = [
         |_, file| {
             std::fs::remove_file(file).unwrap();
             std::fs::create_dir(file).unwrap();
+        },
+        "unreadable",
+        false,
+    ),
+    (
+        "a pipe",
+        |_, file| {
+            std::fs::remove_file(file).unwrap();
+            assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(file).status().unwrap().success());
         },
         "unreadable",
         false,

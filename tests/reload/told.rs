@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::harness::http::Http;
 use super::harness::stdio::Client;
-use super::harness::{Home, Served};
+use super::harness::{Home, Served, stop};
 use super::{hangup, in_force, policy, put, until, without};
 
 const CHANGED: &str = "notifications/tools/list_changed";
@@ -34,6 +34,16 @@ fn clients_of_the_older_protocol_are_told_on_their_stream() {
             assert_eq!(client.receive()["method"], CHANGED);
         }
     }
+}
+
+#[test]
+fn a_client_whose_gateway_was_started_anew_is_told() {
+    let home = Home::with_policy(&policy(""));
+    let mut client = Client::legacy(&home, &[]);
+    client.answer("policy_whoami", json!({}));
+    stop(home.holder().unwrap(), "-KILL");
+    client.ask("ping", json!({}));
+    assert_eq!(client.receive()["method"], CHANGED);
 }
 
 fn modern(id: u64, method: &str, mut params: Value) -> Value {
