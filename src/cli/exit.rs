@@ -7,6 +7,7 @@ use opsgate_audit::OpenError;
 
 use crate::gateway::StartError;
 use crate::home::HomeError;
+use crate::in_force::LoadError;
 use crate::policy::PolicyErrors;
 use crate::server::StartFailed;
 
@@ -62,7 +63,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Home(error) => error.into(),
-            StartError::Policy(errors) => errors.into(),
+            StartError::Policy(LoadError::Policy(errors) | LoadError::Unreadable(errors)) => errors.into(),
             StartError::Audit(OpenError::Sealed { .. }) => Self::new(SEALED, error),
             other => Self::new(BAD_CONFIGURATION, other),
         }

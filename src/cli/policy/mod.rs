@@ -4,7 +4,9 @@ mod check;
 mod diff;
 mod explain;
 mod matrix;
+mod replay;
 mod schema;
+mod test;
 
 use std::path::Path;
 
@@ -21,6 +23,12 @@ pub(super) enum Command {
     /// Say how a call would be decided, and by which rules
     #[command(after_help = "Example: opsgate policy explain workspace_read_file --caller key:ci --args '{\"path\": \".env\"}'")]
     Explain(explain::Args),
+    /// Decide the calls of a log again: as they were decided, or under a policy that is to be deployed
+    #[command(after_help = "Example: opsgate policy replay --log ~/.local/state/opsgate/audit --policy new.yaml")]
+    Replay(replay::Args),
+    /// Run a policy's unit tests: calls with the decision that is expected of each
+    #[command(after_help = "Example: opsgate policy test policy.test.yaml --require-coverage")]
+    Test(test::Args),
     /// Show who may call what: callers, tools, and on what it depends
     #[command(
         after_help = "A cell says `yes`, `some` (by which kinds of things), `approval`, `some approval` or `no`; numbers lead to the reasons below.\nArguments are \
@@ -45,6 +53,8 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<u8, Fai
     match command {
         Command::Check(args) => check::run(settings, args),
         Command::Explain(args) => explain::run(settings, args).await,
+        Command::Replay(args) => replay::run(settings, args),
+        Command::Test(args) => test::run(settings, &args),
         Command::Matrix(args) => matrix::run(settings, &args),
         Command::Schema(args) => schema::run(&args),
         Command::Diff(args) => diff::run(&args),

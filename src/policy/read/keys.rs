@@ -23,9 +23,7 @@ pub(in super::super) const LIMITS: Keys = &["per_ip_unauthenticated", "per_calle
 pub(in super::super) const PER_CALLER: Keys = &["rate", "burst", "over_then"];
 pub(in super::super) const SCRUB: Keys = &["pii", "on_exposure"];
 pub(in super::super) const AUDIT: Keys = &["level", "reads"];
-pub(in super::super) const RISK: Keys = &["two_approvals_from", "modifiers"];
-/// What can add to a risk.
-pub(in super::super) const MODIFIERS: Keys = &["production", "off_hours", "secret_path", "destructive", "unreasoned"];
+pub(in super::super) const RISK: Keys = &["two_approvals_from", "modifiers", "hours"];
 pub(in super::super) const BUDGETS: Keys = &["per_caller_day"];
 pub(in super::super) const PER_CALLER_DAY: Keys = &["calls", "bytes"];
 

@@ -12,6 +12,7 @@ use super::super::diagnostics::{At, did_you_mean};
 use super::super::glob::{Pattern, Subject};
 use super::super::hours::Hours;
 use super::super::model::{AllowDeny, Environment, Namespace, Repository, System, Tier};
+use super::super::normalise::fold;
 use super::super::yaml::Node;
 use super::{Reader, keys};
 
@@ -125,7 +126,8 @@ impl Reader<'_> {
             let fields = self.fields(entry, "an environment", keys::ENVIRONMENT);
             let aliases = fields.get("aliases").map(|node| self.texts(node, "aliases")).unwrap_or_default();
             for alias in aliases.iter().chain([name]) {
-                let taken = |other: &Environment| other.name == alias.value || other.aliases.contains(&alias.value);
+                // Without regard to case: a namespace is found so, and two that look alike are one misspelt.
+                let taken = |other: &Environment| other.aliases.iter().chain([&other.name]).any(|name| fold(name) == fold(&alias.value));
                 if let Some(other) = environments.iter().find(|other| taken(other)) {
                     self.error(alias.at, format!("`{}` names the environment `{}` already", alias.value, other.name), None);
                 }
@@ -158,7 +160,7 @@ impl Reader<'_> {
         self.items(node, "require").iter().filter_map(|item| self.word(item, "require", &ChangePart::ALL)).collect()
     }
 
-    fn hours(&mut self, node: &Node) -> Option<Hours> {
+    pub(super) fn hours(&mut self, node: &Node) -> Option<Hours> {
         let text = self.text(node, "hours")?;
         Hours::parse(&text.value).map_err(|(message, help)| self.error(text.at, message, help)).ok()
     }

@@ -7,7 +7,7 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::forbidden;
 use super::super::decision::Trigger;
-use super::super::diagnostics::{At, Pos, did_you_mean};
+use super::super::diagnostics::{At, Pos, did_you_mean, nearest};
 use super::super::glob::{Compare, Pattern, Subject};
 use super::super::model::{Conditions, Effect, File, Rule};
 use super::super::yaml::{Node, Value};
@@ -131,15 +131,23 @@ impl Reader<'_> {
     fn names_exist(&mut self, when: &Conditions, effect: Effect, file: &File) {
         for role in when.roles.iter().flatten() {
             let roles = file.callers.iter().flat_map(|caller| &caller.roles).map(|role| role.value.as_str());
-            if !roles.clone().any(|known| known == role.value) {
-                self.warn(role.at, format!("no caller has the role `{}`", role.value), did_you_mean(&role.value, roles));
+            if roles.clone().any(|known| known == role.value) {
+                continue;
+            }
+            let message = format!("no caller has the role `{}`", role.value);
+            // A role may be written before anyone has it; one that is nearly a role that somebody has is misspelt, and a denial of it denies nobody.
+            match nearest(&role.value, roles.clone()) {
+                Some(name) => self.error(role.at, message, format!("did you mean `{name}`?")),
+                None => self.warn(role.at, message, did_you_mean(&role.value, roles)),
             }
         }
         let catalogue = self.catalogue;
         let known = catalogue.systems();
         for system in when.systems.iter().flatten() {
             if !known.contains(&system.value.as_str()) {
-                self.error(system.at, format!("there is no system `{}`", system.value), did_you_mean(&system.value, known.iter().copied()));
+                let globbed = system.value.contains(['*', '?', '[', '{']).then(|| "a system is named whole, without wildcards".to_owned());
+                let help = globbed.or_else(|| did_you_mean(&system.value, known.iter().copied()));
+                self.error(system.at, format!("there is no system `{}`", system.value), help);
             } else if !file.systems.contains_key(&system.value) {
                 self.warn(
                     system.at,

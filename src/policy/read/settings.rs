@@ -7,9 +7,10 @@ use super::super::decision::Quorum;
 use super::super::diagnostics::did_you_mean;
 use super::super::limits::{CallerRate, Limits, OverThen};
 use super::super::model::{
-    Approvals, AuditLevel, AuditReads, AuditSettings, Budget, Defaults, Deployment, File, Language, OnExposure, Pii, RiskSettings, RuleApprovals,
-    ScrubSettings, Settings,
+    Approvals, AuditLevel, AuditReads, AuditSettings, Budget, Defaults, Deployment, Environment, File, Language, OnExposure, Pii, RiskSettings,
+    RuleApprovals, ScrubSettings, Settings,
 };
+use super::super::risk::Circumstance;
 use super::super::yaml::{Node, Value};
 use super::quantity;
 use super::value::Fields;
@@ -146,7 +147,7 @@ impl Reader<'_> {
         CallerRate { rate, burst: burst.unwrap_or(default.burst), over_then }
     }
 
-    pub(super) fn settings(&mut self, fields: &Fields<'_>) -> Settings {
+    pub(super) fn settings(&mut self, fields: &Fields<'_>, file: &mut File) -> Settings {
         let mut settings = Settings::default();
         if let Some(node) = fields.get("scrub") {
             let scrub = self.fields(node, "`scrub`", keys::SCRUB);
@@ -164,35 +165,36 @@ impl Reader<'_> {
         }
         settings.language = fields.get("language").and_then(|node| self.word(node, "language", &Language::ALL)).unwrap_or_default();
         settings.deployment = fields.get("profile").and_then(|node| self.word(node, "profile", &Deployment::ALL)).unwrap_or_default();
-        if let Some(node) = fields.get("callers").filter(|_| settings.deployment == Deployment::Production) {
-            for (name, _) in self.entries(node, "`callers`").into_iter().filter(|(name, _)| name.value.starts_with("anonymous:")) {
-                self.error(name.at, "`profile: production` refuses anonymous callers", None);
-            }
-        }
-        settings.risk = fields.get("risk").map(|node| self.risk(node));
+        settings.risk = fields.get("risk").map(|node| self.risk(node, file));
         settings.budgets = fields.get("budgets").map(|node| self.budgets(node));
         if let Some(node) = fields.get("same_user_writes") {
             settings.same_user_writes = self.boolean(node, "same_user_writes").unwrap_or(false);
-            if settings.same_user_writes && settings.deployment == Deployment::Production {
-                self.error(node.at, "`profile: production` refuses `same_user_writes: true`", "run the gateway under its own user".to_owned());
-            }
         }
         settings
     }
 
-    fn risk(&mut self, node: &Node) -> RiskSettings {
+    fn risk(&mut self, node: &Node, file: &mut File) -> RiskSettings {
         let fields = self.fields(node, "`risk`", keys::RISK);
         let two_approvals_from = fields.get("two_approvals_from").and_then(|node| self.fraction(node, "two_approvals_from"));
+        file.risk_hours = fields.get("hours").and_then(|node| self.hours(node));
         let mut modifiers = BTreeMap::new();
         if let Some(node) = fields.get("modifiers") {
-            let inner = self.fields(node, "modifiers", keys::MODIFIERS);
-            for key in keys::MODIFIERS {
-                if let Some(value) = inner.get(key).and_then(|node| self.fraction(node, key)) {
-                    modifiers.insert((*key).to_owned(), value);
+            let inner = self.fields(node, "modifiers", &Circumstance::ALL.map(|(_, name)| name));
+            for (circumstance, name) in Circumstance::ALL {
+                let Some(value) = inner.get(name).and_then(|node| self.fraction(node, name)) else { continue };
+                modifiers.insert(circumstance, value);
+                if let (Some(key), Some((what, help))) = (inner.key(name), without_effect(circumstance, file)) {
+                    self.warn(key.at, format!("`{name}` has no effect: {what}"), help.to_owned());
                 }
             }
         }
-        RiskSettings { two_approvals_from, modifiers }
+        if let (Some(node), [Quorum { group: Some(group), .. }]) = (fields.get("two_approvals_from"), file.approvals.quorums.as_slice())
+            && file.groups.get(group).is_some_and(|members| members.len() < 2)
+        {
+            let message = format!("the group `{group}` has fewer than 2 people, so nobody can approve what is that risky");
+            self.warn(node.at, message, "add people to it".to_owned());
+        }
+        RiskSettings { two_approvals_from, modifiers, hours: file.risk_hours.as_ref().map(|hours| hours.text().to_owned()) }
     }
 
     fn budgets(&mut self, node: &Node) -> Budget {
@@ -203,5 +205,18 @@ impl Reader<'_> {
             calls: inner.get("calls").and_then(|node| self.count(node, "calls", 1..=u32::MAX)).map(u64::from),
             bytes: inner.get("bytes").and_then(|node| self.bytes(node, "bytes")),
         }
+    }
+}
+
+/// What a modifier needs of the policy and does not find there, and how to mend that.
+fn without_effect(circumstance: Circumstance, file: &File) -> Option<(&'static str, &'static str)> {
+    match circumstance {
+        Circumstance::Production if !file.environments.iter().any(Environment::is_production) => {
+            Some(("no environment is `production`", "name one so under `environments`, or give one this alias"))
+        }
+        Circumstance::OffHours if file.risk_hours.is_none() && file.environments.iter().all(|one| one.hours.is_none()) => {
+            Some(("the policy has no hours", "write `hours: \"Mon-Fri 08:00-18:00 UTC\"` under `risk`"))
+        }
+        _ => None,
     }
 }

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use opsgate_tools::scope::ScopeKind;
 
 use super::super::compile::Core;
-use super::super::glob::{Compare, GlobTable, Pattern, Subject};
+use super::super::glob::{Compare, Pattern, Subject};
+use super::super::glob_table::GlobTable;
 use super::super::model::{Effect, Tier};
 use super::super::normalise::fold;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::decision::{Decision, DenialCode, Requirement};
+use super::super::decision::{Decision, Requirement};
 
 /// A decision's outcome, comparable. The order is from less to more permitted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -32,7 +32,9 @@ impl Outcome {
         match decision {
             Decision::Permit(_) => Self::Permitted,
             Decision::NeedsApproval(_, requirement) => Self::Approval(needs(requirement)),
-            Decision::Deny(denial) => Self::Denied(Reason { code: code(denial.code), rule: denial.rule.clone(), because: denial.because.clone() }),
+            Decision::Deny(denial) => {
+                Self::Denied(Reason { code: denial.code.name().to_owned(), rule: denial.rule.clone(), because: denial.because.clone() })
+            }
         }
     }
 
@@ -46,10 +48,6 @@ impl Outcome {
     }
 }
 
-fn code(code: DenialCode) -> String {
-    serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
 /// `2 approvals of `security`, with a second factor`.
 fn needs(requirement: &Requirement) -> String {
     let approvals = requirement.approvals.iter().map(|quorum| {
@@ -61,13 +59,9 @@ fn needs(requirement: &Requirement) -> String {
     if requirement.mfa {
         all.push("a second factor".to_owned());
     }
-    all.extend(
-        requirement
-            .require
-            .iter()
-            .filter_map(|part| serde_json::to_value(part).ok())
-            .filter_map(|part| part.as_str().map(|part| format!("`{part}`"))),
-    );
+    if requirement.people > 1 {
+        all.push(format!("{} different people", requirement.people));
+    }
     let seconds = requirement.expires.as_secs();
     format!("{} within {}", all.join(" and "), if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") })
 }

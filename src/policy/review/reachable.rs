@@ -8,7 +8,8 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::Catalogue;
 use super::super::diagnostics::At;
-use super::super::glob::{Compare, GlobTable, Pattern};
+use super::super::glob::{Compare, Pattern};
+use super::super::glob_table::GlobTable;
 use super::super::model::{Conditions, Effect, File, Rule, Tier};
 use super::super::read::Reader;
 use super::super::yaml::Node;

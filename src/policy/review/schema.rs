@@ -11,6 +11,7 @@ use super::super::model::{AuditLevel, AuditReads, Deployment, Language, OnExposu
 use super::super::read::KEYS;
 use super::super::read::keys::{self, conditions, system, targets};
 use super::super::read::settings::MOST_APPROVALS;
+use super::super::risk::Circumstance;
 
 /// The schema (draft 2020-12) of `policy.yaml`, with the tools of this catalogue to choose from.
 #[must_use]
@@ -84,7 +85,8 @@ fn section(key: &str) -> Value {
         "rules" => about(json!({ "type": ["array", "null"], "items": rule() }), "Rules. Their order means nothing."),
         "approvals" => object(keys::APPROVALS, "Who approves where neither rule nor environment says.", approvals),
         "risk" => object(keys::RISK, "What makes a call riskier.", |key| match key {
-            "modifiers" => object(keys::MODIFIERS, "What each circumstance adds.", |_| fraction()),
+            "modifiers" => object(&Circumstance::ALL.map(|(_, name)| name), "What each circumstance adds.", |_| fraction()),
+            "hours" => about(hours(), "Outside of these is `off_hours`: `Mon-Fri 08:00-18:00 Europe/Paris`."),
             _ => about(fraction(), "From this risk on two people approve."),
         }),
         "limits" => object(keys::LIMITS, "How much anyone may ask.", limit),
@@ -169,12 +171,13 @@ fn environment(key: &str) -> Value {
         "mfa" => about(words(keys::MFA), "Whether each approver needs a second factor."),
         "require" => about(list(words(&ChangePart::ALL)), "Parts of a write's `change` that must be filled in."),
         "expires" => about(duration(), "How long an approval is good."),
-        "hours" => about(
-            json!({ "type": "string", "pattern": r"^\s*[A-Z][a-z]{2}(-[A-Z][a-z]{2})?\s+[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}\s+\S+\s*$" }),
-            "When writes are made: `Mon-Fri 08:00-18:00 Europe/Paris`.",
-        ),
+        "hours" => about(hours(), "When writes are made: `Mon-Fri 08:00-18:00 Europe/Paris`."),
         _ => Value::Null,
     }
+}
+
+fn hours() -> Value {
+    json!({ "type": "string", "pattern": r"^\s*[A-Z][a-z]{2}(-[A-Z][a-z]{2})?\s+[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}\s+\S+\s*$" })
 }
 
 fn rule() -> Value {

@@ -219,9 +219,6 @@ const WRITE: &str = "- {id: w, allow: {tools: [github_create_issue]}";
 fn what_has_no_effect_is_a_warning() {
     for (text, part) in [
         ("", "refuses everything"),
-        ("version: 1\nbudgets: {per_caller_day: {calls: 5}}\n", "does not keep budgets"),
-        ("version: 1\nrisk: {two_approvals_from: 0.5}\n", "does not compute a risk"),
-        ("version: 1\nlanguage: fr\n", "English only"),
         ("version: 1\nrules:\n  - {id: a, deny: {roles: [nobody], paths: [x]}}\n", "no caller has the role `nobody`"),
         ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"*.pem\"]}}\n", "only at the repository's root"),
         ("version: 1\nrules:\n  - {id: a, allow: {tools: [\"*\"]}}\n", "allows writes that it does not name"),

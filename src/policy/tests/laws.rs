@@ -98,6 +98,33 @@ fn ask() -> impl Strategy<Value = Ask> {
         })
 }
 
+const CALLERS: &[&str] = &["\"local:*\": {roles: [developer]}", "\"local:uid=1\": {roles: [pipeline]}", "\"local:uid=*\": {}", "\"key:*\": {}"];
+const REPOSITORIES: &[&str] = &[
+    "\"acme/*\": {write: false, paths: {allow: [\"src/**\"], deny: [\"docs/**\"]}}",
+    "\"acme/app\": {write: true, paths: {allow: [\"**\"]}}",
+    "\"*/app\": {write: false, refs: {deny: [old]}}",
+    "\"**\": {write: true, tools: {deny: [workspace_search_code]}}",
+];
+const NAMESPACES: &[&str] = &["\"kube-*\": forbidden", "\"squad-*\": approval", "squad-x: read_only", "\"prod-*\": approval"];
+const ENVIRONMENTS: &[&str] = &[
+    "production: {match: {namespaces: [\"prod-*\"]}, approvals: [{group: ops, count: 2}], expires: 5m}",
+    "numbered: {match: {namespaces: [\"*-1\"], repos: [\"acme/app\"]}, approvals: [{group: ops, count: 1}, {group: all, count: 1}], expires: 10m}",
+];
+
+/// A policy with these lines of settings, in this order.
+fn settings(callers: &[&str], repositories: &[&str], namespaces: &[&str], environments: &[&str]) -> Policy {
+    policy(&format!(
+        "version: 1\nwrite_mode: on\ndefaults: {{read: allow}}\npeople: {{ana: {{}}, ben: {{}}}}\ngroups: {{ops: [ana, ben], all: [ana, ben]}}\n\
+         callers: {{{}}}\nsystems: {{workspace: {{mode: approval_required_write}}, github: {{mode: mock}}, kubernetes: {{mode: mock}}}}\n\
+         repositories: {{{}}}\nnamespaces: {{{}}}\nenvironments: {{{}}}\n\
+         rules: [{{id: a, allow: {{tools: [github_create_issue, workspace_write_file, kubernetes_scale]}}, approvals: 0}}]\n",
+        callers.join(", "),
+        repositories.join(", "),
+        namespaces.join(", "),
+        environments.join(", ")
+    ))
+}
+
 /// 0 denied, 1 with approval, 2 permitted.
 pub(super) fn rank(decision: &Decision) -> u8 {
     match decision {
@@ -135,6 +162,31 @@ proptest! {
             for ask in asks {
                 prop_assert_eq!(format!("{:?}", ask.of(&one)), format!("{:?}", ask.of(&other)));
             }
+        }
+    }
+
+    #[test]
+    fn the_order_of_settings_means_nothing(
+        callers in Just(CALLERS.to_vec()).prop_shuffle(),
+        repositories in Just(REPOSITORIES.to_vec()).prop_shuffle(),
+        namespaces in Just(NAMESPACES.to_vec()).prop_shuffle(),
+        environments in Just(ENVIRONMENTS.to_vec()).prop_shuffle(),
+        namespace in select(vec!["squad-a", "squad-x", "prod-1", "kube-system", "default"]),
+        asks in prop::collection::vec(ask(), 8),
+    ) {
+        let one = settings(CALLERS, REPOSITORIES, NAMESPACES, ENVIRONMENTS);
+        let other = settings(&callers, &repositories, &namespaces, &environments);
+        let scale = Ask::new("kubernetes_scale", &[(ScopeKind::Namespace, namespace)]);
+        for ask in asks.iter().chain([&scale]) {
+            let told = |policy: &Policy| match ask.of(policy) {
+                Decision::NeedsApproval(permit, mut requirement) => {
+                    requirement.approvals.sort_by(|a, b| a.group.cmp(&b.group));
+                    requirement.environments.sort();
+                    format!("{:?} {requirement:?}", permit.rules())
+                }
+                other => ask.outcome(policy) + other.name(),
+            };
+            prop_assert_eq!(told(&one), told(&other));
         }
     }
 
@@ -198,7 +250,7 @@ fn spec(name: &'static str) -> Spec {
     let (_, listed) = catalogue.tools().find(|(one, _)| *one == name).unwrap();
     let system = if listed.system == "workspace" { "workspace" } else { "github" };
     let card = opsgate_tools::tool::Card { name, system, title: "", description: "", risk: 0.0, open_world: false };
-    Spec { card, class: listed.class, input_schema: Arc::default(), output_schema: Arc::default() }
+    Spec { card, class: listed.class, destructive: false, input_schema: Arc::default(), output_schema: Arc::default() }
 }
 
 /// The six conditions of a write: what the policy says where it holds, where it does not, and what the answer is then.
