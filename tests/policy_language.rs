@@ -5,7 +5,7 @@ mod harness;
 
 use harness::http::Http;
 use harness::stdio::Client;
-use harness::{Home, Served, stop};
+use harness::{Home, Served, stop, text};
 use serde_json::{Value, json};
 
 const READS: &str = "version: 1\ndefaults: {read: allow}\ncallers: {\"local:*\": {roles: [developer]}, \"key:*\": {roles: [developer]}}\n\
