@@ -168,7 +168,7 @@ pub struct Quorum {
 }
 
 /// A part of a write's `change` that an environment can require.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangePart {
     /// Why.

@@ -147,6 +147,16 @@ impl Weights {
         })
     }
 
+    /// Whether the name of a touched thing speaks of secrets.
+    pub(super) fn is_secret(&self, kind: ScopeKind, folded: &str) -> bool {
+        NAMED.contains(&kind) && self.secret_names.is_match(folded)
+    }
+
+    /// Outside of these it is `off_hours`.
+    pub(super) fn hours(&self) -> Option<&Hours> {
+        self.hours.as_ref()
+    }
+
     fn ask_for_two(&self, risk: Risk) -> bool {
         self.two_approvals_from.is_some_and(|from| risk.parts >= from)
     }
@@ -175,7 +185,7 @@ impl Call<'_> {
                 Some(hours) => !hours.contains(now),
                 None => self.in_environments().filter_map(|one| one.hours.as_ref()).any(|hours| !hours.contains(now)),
             },
-            Circumstance::SecretPath => self.touched.iter().any(|one| NAMED.contains(&one.kind) && weights.secret_names.is_match(&one.folded)),
+            Circumstance::SecretPath => self.touched.iter().any(|one| weights.is_secret(one.kind, &one.folded)),
             Circumstance::Destructive => self.entry.destructive,
             Circumstance::Unreasoned => self.entry.class == Class::Write && !self.facts.change.contains(&ChangePart::Reasoning),
         }

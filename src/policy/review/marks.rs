@@ -10,6 +10,7 @@ use super::super::glob::{Compare, Pattern, Subject};
 use super::super::glob_table::GlobTable;
 use super::super::model::{Effect, Tier};
 use super::super::normalise::fold;
+use super::super::risk::Weights;
 
 /// A glob of a policy, and what it is written for.
 pub(super) struct Named<'p> {
@@ -29,13 +30,17 @@ pub(super) struct Marks<'p> {
     hides_root: Vec<u32>,
     /// Names of environments, which are names of namespaces.
     names: Vec<(String, u32)>,
+    /// The policies that weigh risks: they tell names that speak of secrets.
+    weights: Vec<&'p Weights>,
 }
 
 impl<'p> Marks<'p> {
     pub(super) fn of(policies: &[&'p Core]) -> Result<Self, globset::Error> {
-        let mut marks = Self { globs: Vec::new(), tables: Vec::new(), into: Vec::new(), hides_root: Vec::new(), names: Vec::new() };
+        let mut marks =
+            Self { globs: Vec::new(), tables: Vec::new(), into: Vec::new(), hides_root: Vec::new(), names: Vec::new(), weights: Vec::new() };
         let (mut globs, mut owner) = (Globs::new(), 0u32);
         for core in policies {
+            marks.weights.extend(&core.risk);
             for rule in &core.rules {
                 for (kind, list) in &rule.rule.when.scopes {
                     owner += 1;
@@ -130,6 +135,12 @@ impl<'p> Marks<'p> {
         if kind == ScopeKind::Namespace {
             on.extend(self.names.iter().filter(|(name, _)| fold(name) == folded).map(|(_, owner)| (*owner, 5)));
         }
+        on.extend(self.weights.iter().any(|weights| weights.is_secret(kind, &folded)).then_some((0, 6)));
         on
+    }
+
+    /// Whether some policy tells names that speak of secrets.
+    pub(super) fn tell_secrets(&self) -> bool {
+        !self.weights.is_empty()
     }
 }

@@ -50,7 +50,7 @@ impl May {
 pub struct Cell {
     /// Whether.
     pub may: May,
-    /// The kinds of things on which it depends; `hours` where it depends on the time.
+    /// The kinds of things on which it depends; `hours` where it depends on the time, `change` where on what was said of the change.
     pub by: Vec<&'static str>,
     /// What approvals are asked for.
     pub approvals: Vec<String>,
@@ -163,7 +163,7 @@ fn depends_on(calls: &[Tried], outcomes: &[Outcome]) -> Vec<&'static str> {
         let mut alike = BTreeMap::new();
         for (call, outcome) in calls.iter().zip(outcomes).filter(|(call, _)| call.picks.iter().any(|(one, _)| *one == kind)) {
             let others: Vec<_> = call.picks.iter().filter(|(one, _)| *one != kind).collect();
-            if *alike.entry((others, call.now)).or_insert(outcome.rank()) != outcome.rank() {
+            if *alike.entry((others, call.now, call.change)).or_insert(outcome.rank()) != outcome.rank() {
                 by.insert(kind);
             }
         }
@@ -176,9 +176,13 @@ fn depends_on(calls: &[Tried], outcomes: &[Outcome]) -> Vec<&'static str> {
             names.push(name);
         }
     }
-    let mut at_times = BTreeMap::new();
-    if calls.iter().zip(outcomes).any(|(call, outcome)| *at_times.entry(&call.picks).or_insert(outcome.rank()) != outcome.rank()) {
+    let (mut at_times, mut with_parts) = (BTreeMap::new(), BTreeMap::new());
+    let asked = || calls.iter().zip(outcomes).map(|(call, outcome)| (call, outcome.rank()));
+    if asked().any(|(call, rank)| *at_times.entry((&call.picks, call.change)).or_insert(rank) != rank) {
         names.push("hours");
+    }
+    if asked().any(|(call, rank)| *with_parts.entry((&call.picks, call.now)).or_insert(rank) != rank) {
+        names.push("change");
     }
     names
 }

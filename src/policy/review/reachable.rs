@@ -1,6 +1,6 @@
 //! What a policy says and can never have an effect: rules that match nothing, entries that another one hides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::ScopeKind;
@@ -92,15 +92,24 @@ fn doubles(reader: &mut Reader<'_>, covers: &Covers, globs: &[At<Pattern>], bene
 }
 
 fn never_in_effect(reader: &mut Reader<'_>, file: &File, catalogue: &Catalogue) {
-    let denies: Vec<&Rule> = file.rules.iter().filter(|rule| rule.effect == Effect::Deny && !rule.shadow).collect();
+    // A denial of named tools can only cover what allows one of them: a policy of a thousand rules names many tools.
+    let (mut of_any, mut of_tool): (Vec<&Rule>, HashMap<&str, Vec<&Rule>>) = (Vec::new(), HashMap::new());
+    for rule in file.rules.iter().filter(|rule| rule.effect == Effect::Deny && !rule.shadow) {
+        match rule.when.tools.as_ref().filter(|tools| tools.iter().all(|tool| tool.value.is_literal())) {
+            Some(tools) => tools.iter().for_each(|tool| of_tool.entry(tool.value.text()).or_default().push(rule)),
+            None => of_any.push(rule),
+        }
+    }
     let (covers, mut pairs) = (Covers::new(), 0);
     for allow in file.rules.iter().filter(|rule| rule.effect == Effect::Allow) {
-        pairs += denies.len();
+        let named = allow.when.tools.iter().flatten().next().and_then(|tool| of_tool.get(tool.value.text()));
+        let denies = || of_any.iter().chain(named.into_iter().flatten());
+        pairs += denies().count();
         if pairs > MOST_PAIRS || covers.is_spent() {
             reader.warn(allow.at, "there are too many rules to look at each pair for one that denies all that another allows", None);
             return;
         }
-        if let Some(deny) = denies.iter().find(|deny| covers.denies_all_of(deny, allow, catalogue)) {
+        if let Some(deny) = denies().find(|deny| covers.denies_all_of(deny, allow, catalogue)) {
             let message = format!("the rule `{}` can never take effect: `{}` denies all that it allows", allow.id, deny.id);
             reader.error(allow.at, message, "drop one of them".to_owned());
         }

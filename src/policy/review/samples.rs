@@ -38,13 +38,16 @@ pub(super) struct Tried {
     pub(super) picks: Vec<(ScopeKind, usize)>,
     pub(super) scopes: Scopes,
     pub(super) now: Timestamp,
+    /// The parts of `change` that are filled in.
+    pub(super) change: &'static [ChangePart],
 }
 
 /// What is tried.
 pub(in super::super) struct Samples {
     pub(in super::super) callers: Vec<Sampled>,
     pub(super) values: BTreeMap<ScopeKind, Vec<Value>>,
-    times: Vec<Timestamp>,
+    /// When, and with which parts of `change`.
+    situations: Vec<(Timestamp, &'static [ChangePart])>,
     /// Whether something was left out because there is too much.
     pub(super) partial: bool,
 }
@@ -58,7 +61,7 @@ const MOST_PAIRS: usize = 60_000;
 impl Samples {
     pub(in super::super) fn of(policies: &[&Core]) -> Result<Self, globset::Error> {
         let marks = Marks::of(policies)?;
-        let mut samples = Self { callers: Vec::new(), values: BTreeMap::new(), times: times(policies), partial: false };
+        let mut samples = Self { callers: Vec::new(), values: BTreeMap::new(), situations: situations(policies), partial: false };
         for kind in ScopeKind::ALL {
             let raw = samples.raw(kind, &marks, policies);
             let mut seen = BTreeSet::new();
@@ -100,6 +103,10 @@ impl Samples {
             commands.for_each(|name| put(name.clone(), Some(name)));
         }
         let mut made = Vec::new();
+        if marks.tell_secrets() {
+            put("secret".to_owned(), None);
+            made.push("secret".to_owned());
+        }
         for glob in &globs {
             let text = glob.text();
             for name in instances(text) {
@@ -146,7 +153,7 @@ impl Samples {
         let unknown: Vec<&[ScopeKind]> =
             pairs.iter().map(<[_; 2]>::as_slice).chain(anything.iter().map(std::slice::from_ref)).chain([&[][..]]).collect();
         let shapes = touches(&tool.name).unwrap_or(&unknown);
-        let times: &[Timestamp] = if tool.class == Class::Write { &self.times } else { self.times.get(..1).unwrap_or_default() };
+        let situations = if tool.class == Class::Write { self.situations.as_slice() } else { self.situations.get(..1).unwrap_or_default() };
         let fits = |kind: ScopeKind, value: &str| match kind {
             ScopeKind::Repo => value.starts_with('/') == is_local(&tool.system),
             ScopeKind::Tree => can_touch_folder(&tool.name, value),
@@ -161,7 +168,7 @@ impl Samples {
                     (*kind, values.iter().enumerate().filter(|(_, one)| fits(*kind, &one.value)).map(|(place, _)| place).collect())
                 })
                 .collect();
-            let all = lists.iter().fold(times.len(), |product, (_, list)| product.saturating_mul(list.len()));
+            let all = lists.iter().fold(situations.len(), |product, (_, list)| product.saturating_mul(list.len()));
             let at_once = if all > MOST_CALLS { 2 } else { usize::MAX };
             self.partial |= all > MOST_CALLS;
             let mut picks = vec![(Vec::new(), 0usize)];
@@ -183,10 +190,10 @@ impl Samples {
                 self.partial = true;
                 picks.truncate(MOST_CALLS);
             }
-            for now in times {
+            for (now, change) in situations {
                 for (picks, _) in &picks {
                     let scopes = picks.iter().fold(Scopes::none("a sample"), |scopes, (kind, place)| scopes.and(*kind, self.value(*kind, *place)));
-                    calls.push(Tried { picks: picks.clone(), scopes, now: *now });
+                    calls.push(Tried { picks: picks.clone(), scopes, now: *now, change });
                 }
             }
         }
@@ -215,16 +222,30 @@ pub(super) fn ask(core: &std::sync::Arc<Core>, caller: &Sampled, tool: &ToolEntr
         trigger,
         write_mode_env_off: false,
         same_user: false,
-        change: &[ChangePart::Reasoning, ChangePart::RollbackPlan, ChangePart::IncidentId],
+        change: call.change,
         now: call.now,
     })
+}
+
+const REASONING: ChangePart = ChangePart::Reasoning;
+const ROLLBACK: ChangePart = ChangePart::RollbackPlan;
+const INCIDENT: ChangePart = ChangePart::IncidentId;
+/// All parts, none, and all but one.
+const CHANGES: [&[ChangePart]; 5] = [&[REASONING, ROLLBACK, INCIDENT], &[], &[ROLLBACK, INCIDENT], &[REASONING, INCIDENT], &[REASONING, ROLLBACK]];
+
+/// The moments, with all parts of `change`; and without some where a policy asks for them.
+fn situations(policies: &[&Core]) -> Vec<(Timestamp, &'static [ChangePart])> {
+    let asks = policies.iter().any(|core| core.risk.is_some() || core.environments.iter().any(|(one, _)| !one.require.is_empty()));
+    let changes = if asks { CHANGES.as_slice() } else { CHANGES.get(..1).unwrap_or_default() };
+    times(policies).into_iter().flat_map(|now| changes.iter().map(move |change| (now, *change))).collect()
 }
 
 /// One moment for each way in which the environments' hours can hold, within a week.
 fn times(policies: &[&Core]) -> Vec<Timestamp> {
     // A Friday at noon.
     let start = Timestamp::from_second(1_795_176_000).unwrap_or_default();
-    let hours: Vec<_> = policies.iter().flat_map(|core| &core.environments).filter_map(|(one, _)| one.hours.as_ref()).collect();
+    let hours = policies.iter().flat_map(|core| &core.environments).filter_map(|(one, _)| one.hours.as_ref());
+    let hours: Vec<_> = hours.chain(policies.iter().filter_map(|core| core.risk.as_ref()?.hours())).collect();
     if hours.is_empty() {
         return vec![start];
     }
@@ -289,7 +310,7 @@ pub(super) fn is_named(asked: &str, caller: &Sampled) -> bool {
 /// Every value that samples are chosen from.
 #[cfg(test)]
 pub(in super::super) fn every_value(policies: &[&Core], kind: ScopeKind) -> Vec<String> {
-    let mut samples = Samples { callers: Vec::new(), values: BTreeMap::new(), times: Vec::new(), partial: false };
+    let mut samples = Samples { callers: Vec::new(), values: BTreeMap::new(), situations: Vec::new(), partial: false };
     let raw = samples.raw(kind, &Marks::of(policies).unwrap(), policies);
     raw.into_iter().map(|one| one.value).collect()
 }

@@ -1,5 +1,6 @@
 //! Whether one glob or rule certainly covers another. `false` means only that it is not certain.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use opsgate_tools::scope::ScopeKind;
@@ -21,7 +22,7 @@ pub(super) struct Covers {
 type ListCovers<'c> = dyn Fn(&[At<Pattern>], &[At<Pattern>], ScopeKind) -> bool + 'c;
 
 /// Texts that are compared, and globs that are compiled to be matched with a name.
-const MOST_WORK: (u32, u32) = (300_000, 2_000);
+const MOST_WORK: (u32, u32) = (500_000, 2_000);
 
 impl Covers {
     pub(super) fn new() -> Self {
@@ -39,13 +40,13 @@ impl Covers {
         if !take(&self.texts) {
             return false;
         }
-        let spelt = |glob: &Pattern| if beneath { fold(glob.text()).into_owned() } else { glob.text().to_owned() };
-        let (one, other) = (spelt(outer), spelt(inner));
+        let spelt = |text| if beneath { fold(text) } else { Cow::Borrowed(text) };
+        let (one, other) = (spelt(outer.text()), spelt(inner.text()));
         if one == other || one == "**" {
             return true;
         }
         let literal = |text: &str| !text.contains(['*', '?', '[', '{']);
-        let top = one.strip_suffix("/**").or(beneath.then_some(one.as_str()));
+        let top = one.strip_suffix("/**").or(beneath.then_some(&*one));
         if top.is_some_and(|top| literal(top) && other.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'))) {
             return true;
         }

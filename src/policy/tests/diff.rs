@@ -85,3 +85,30 @@ proptest! {
         }
     }
 }
+
+/// What `change` says, what a name says and what time it is are sampled too.
+#[test]
+fn what_risk_and_environments_look_at_is_sampled() {
+    let with = |environment: &str, more: &str| {
+        policy(&format!(
+            "version: 1\nwrite_mode: on\npeople: {{ana: {{github: ana}}, ben: {{github: ben}}}}\ngroups: {{ops: [ana, ben]}}\ncallers: {{\"local:*\": {{}}}}\n\
+             systems: {{workspace: {{mode: approval_required_write}}}}\nrepositories: {{\"/src/*\": {{write: true}}}}\n\
+             environments: {{live: {{match: {{repos: [/src/app]}}{environment}}}}}\napprovals: {{default: {{approvals: [{{group: ops, count: 1}}]}}}}\n\
+             rules: [{{id: w, allow: {{tools: [workspace_write_file], repos: [\"/src/*\"]}}}}]\n{more}"
+        ))
+    };
+    let old = with("", "");
+    for (environment, more, direction, target) in [
+        ("", "risk: {two_approvals_from: 1, modifiers: {secret_path: 1}}\n", Direction::Approvals, "secret"),
+        ("", "risk: {two_approvals_from: 1, modifiers: {unreasoned: 1}}\n", Direction::Approvals, "with"),
+        ("", "risk: {two_approvals_from: 1, modifiers: {off_hours: 1}, hours: \"Mon-Fri 08:00-18:00 UTC\"}\n", Direction::Approvals, "with"),
+        (", require: [rollback_plan]", "", Direction::Narrower, "/src/app"),
+        (", hours: \"Mon-Fri 08:05-18:00 UTC\"", "", Direction::Narrower, "/src/app"),
+    ] {
+        let diff = old.diff(&with(environment, more)).unwrap();
+        let told = |change: &Change| change.direction == direction && change.sentence().contains(target);
+        assert!(diff.changes.iter().any(told), "{environment}{more}{:?}", diff.changes);
+        assert!(diff.changes.iter().all(|change| change.direction == direction && change.callers == ["local:*"]), "{:?}", diff.changes);
+        assert!(!diff.partial && !diff.settings.is_empty());
+    }
+}
