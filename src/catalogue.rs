@@ -8,8 +8,8 @@ use opsgate_tools::registry::{DuplicateTool, Registry};
 use opsgate_tools::tool::{Class, ReadTool, Spec};
 use opsgate_tools::{github, workspace};
 
-use crate::gateway::policy_path;
 use crate::home::{GithubSettings, Settings};
+use crate::in_force::policy_path;
 use crate::policy::{Catalogue, Explain, Policy, Whoami};
 use crate::trust::{Standing, Trust};
 

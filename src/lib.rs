@@ -19,6 +19,7 @@ pub mod error;
 pub mod gateway;
 pub mod home;
 pub mod identity;
+pub mod in_force;
 pub mod limit;
 pub mod observe;
 pub mod policy;

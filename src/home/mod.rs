@@ -1,6 +1,7 @@
 //! The one directory that holds a gateway's state, and the lock that makes it one gateway.
 
 mod github;
+mod policies;
 pub mod service;
 mod settings;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use github::GithubSettings;
+pub use policies::archived_policy;
 pub use settings::{Settings, SettingsError, VARIABLES};
 
 /// Why a home cannot be used. The text is for the person who starts the gateway.

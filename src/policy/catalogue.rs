@@ -55,11 +55,7 @@ pub(super) struct Listed {
 impl Catalogue {
     /// The catalogue of these tools: name, system, class. Each has the least risk of its class.
     pub fn of<'n>(tools: impl IntoIterator<Item = (&'n str, &'n str, Class)>) -> Self {
-        let least = |class| Risk::of(if class == Class::Read { 0.1 } else { 0.3 });
-        let listed = |(name, system, class): (&str, &str, Class)| {
-            (name.to_owned(), Listed { system: system.to_owned(), class, risk: least(class), destructive: false })
-        };
-        Self { tools: tools.into_iter().map(listed).collect() }
+        tools.into_iter().fold(Self::default(), |all, (name, system, class)| all.with(name, system, class))
     }
 
     /// The catalogue of these tools: their cards, their class, and whether they are destructive.
@@ -72,6 +68,18 @@ impl Catalogue {
 
     pub(super) fn tools(&self) -> impl Iterator<Item = (&str, &Listed)> + Clone {
         self.tools.iter().map(|(name, listed)| (name.as_str(), listed))
+    }
+
+    /// The same with one tool more, of the least risk of its class.
+    pub(super) fn with(mut self, name: &str, system: &str, class: Class) -> Self {
+        let risk = Risk::of(if class == Class::Read { 0.1 } else { 0.3 });
+        self.tools.insert(name.to_owned(), Listed { system: system.to_owned(), class, risk, destructive: false });
+        self
+    }
+
+    /// The system and the class of a tool.
+    pub(super) fn tool(&self, name: &str) -> Option<(&str, Class)> {
+        self.tools.get(name).map(|listed| (listed.system.as_str(), listed.class))
     }
 
     pub(super) fn knows_tool(&self, name: &str) -> bool {

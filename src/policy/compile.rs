@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
-use super::glob::{Compare, GlobTable, Pattern, Subject};
+use super::glob::{Compare, Pattern, Subject};
+use super::glob_table::GlobTable;
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
 use super::risk::{Risk, Weights};
@@ -46,7 +47,9 @@ pub(super) struct Core {
     pub(super) groups: BTreeMap<String, Vec<String>>,
     pub(super) approvals: Approvals,
     exact_callers: HashMap<String, Arc<Profile>>,
-    caller_globs: Vec<(GlobTable, Arc<Profile>)>,
+    /// The closest glob first.
+    globbed_callers: Vec<Arc<Profile>>,
+    caller_globs: GlobTable,
     pub(super) systems: HashMap<String, CompiledSystem>,
     tool_names: HashMap<String, u32>,
     pub(super) tools: Vec<ToolEntry>,
@@ -68,6 +71,8 @@ pub(super) struct CompiledSystem {
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
     pub(super) lists: Vec<(ScopeKind, GlobTable)>,
+    /// `lists` as they were written.
+    pub(super) listed: Vec<(ScopeKind, Vec<Pattern>)>,
 }
 
 /// A tool with the rules that can be about it.
@@ -146,7 +151,7 @@ impl Core {
 
         let mut callers = file.callers;
         callers.sort_by(|a, b| a.pattern.value.closest_first(&b.pattern.value));
-        let (mut exact_callers, mut caller_globs) = (HashMap::new(), Vec::new());
+        let (mut exact_callers, mut globbed_callers) = (HashMap::new(), Vec::new());
         for entry in callers {
             let owner = entry.owner.map(|owner| owner.value);
             let groups = match &owner {
@@ -160,9 +165,11 @@ impl Core {
             if entry.pattern.value.is_literal() {
                 exact_callers.insert(matched, profile);
             } else {
-                caller_globs.push((GlobTable::of([&entry.pattern.value], Compare::Exact)?, profile));
+                globbed_callers.push(profile);
             }
         }
+        let globs = globbed_callers.iter().zip(0u32..).map(|(profile, place)| (profile.matched.as_str(), place));
+        let caller_globs = GlobTable::new(globs, Subject::Caller, Compare::Exact)?;
 
         let mut systems = HashMap::new();
         for (name, system) in file.systems {
@@ -171,7 +178,17 @@ impl Core {
                 .iter()
                 .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?)))
                 .collect::<Result<Vec<_>, globset::Error>>()?;
-            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, author: system.author, lists });
+            systems.insert(
+                name,
+                CompiledSystem {
+                    mode: system.mode,
+                    roots: system.roots,
+                    commands: system.commands,
+                    author: system.author,
+                    lists,
+                    listed: system.lists,
+                },
+            );
         }
         let namespaces = file.namespaces.into_iter().map(|one| {
             // `approval` opens a namespace to writes, the other tiers close it.
@@ -206,6 +223,7 @@ impl Core {
             groups: file.groups,
             approvals: file.approvals,
             exact_callers,
+            globbed_callers,
             caller_globs,
             systems,
             tool_names: index.names,
@@ -222,7 +240,16 @@ impl Core {
 
     /// The caller's entry: a literal one, else the closest glob.
     pub(super) fn profile(&self, caller: &str) -> Option<&Arc<Profile>> {
-        self.exact_callers.get(caller).or_else(|| self.caller_globs.iter().find(|(glob, _)| glob.is_match(caller)).map(|(_, profile)| profile))
+        self.exact_callers.get(caller).or_else(|| {
+            let mut closest = u32::MAX;
+            self.caller_globs.each_match(caller, |place| closest = closest.min(place));
+            self.globbed_callers.get(closest as usize)
+        })
+    }
+
+    /// The entries of `callers`.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.exact_callers.values().chain(&self.globbed_callers)
     }
 
     pub(super) fn tool(&self, name: &str) -> Option<(u32, &ToolEntry)> {

@@ -259,6 +259,56 @@ pub enum DenialCode {
     DefaultDeny,
 }
 
+impl DenialCode {
+    /// Every code, in the order of declaration.
+    pub const ALL: [Self; 18] = [
+        Self::UnknownCaller,
+        Self::UnknownTool,
+        Self::Forbidden,
+        Self::SystemNotListed,
+        Self::SystemBlocked,
+        Self::Unnormalisable,
+        Self::RuleDenied,
+        Self::RepositoryDenied,
+        Self::NamespaceDenied,
+        Self::NotListed,
+        Self::AutomationOff,
+        Self::WriteOff,
+        Self::SystemReadOnly,
+        Self::SameUser,
+        Self::NotWhitelisted,
+        Self::OutsideHours,
+        Self::ChangeIncomplete,
+        Self::DefaultDeny,
+    ];
+
+    /// The name in records and in policy tests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        // One more here is one more in `ALL`.
+        match self {
+            Self::UnknownCaller => "unknown_caller",
+            Self::UnknownTool => "unknown_tool",
+            Self::Forbidden => "forbidden",
+            Self::SystemNotListed => "system_not_listed",
+            Self::SystemBlocked => "system_blocked",
+            Self::Unnormalisable => "unnormalisable",
+            Self::RuleDenied => "rule_denied",
+            Self::RepositoryDenied => "repository_denied",
+            Self::NamespaceDenied => "namespace_denied",
+            Self::NotListed => "not_listed",
+            Self::AutomationOff => "automation_off",
+            Self::WriteOff => "write_off",
+            Self::SystemReadOnly => "system_read_only",
+            Self::SameUser => "same_user",
+            Self::NotWhitelisted => "not_whitelisted",
+            Self::OutsideHours => "outside_hours",
+            Self::ChangeIncomplete => "change_incomplete",
+            Self::DefaultDeny => "default_deny",
+        }
+    }
+}
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Denial {

@@ -126,7 +126,7 @@ fn names_tool(rule: &Rule, call: &Call<'_>) -> bool {
 fn denies_kind(rule: &Rule, kind: ScopeKind, call: &Call<'_>) -> bool {
     let globs = || rule.when.scopes.iter().filter(|(one, _)| *one == kind).flat_map(|(_, globs)| globs).map(|glob| &glob.value);
     let one_of = |texts: Vec<String>, subject, value: &str| {
-        super::glob::GlobTable::new(texts.into_iter().map(|text| (text, 0)), subject, Compare::Folded).is_ok_and(|table| table.is_match(value))
+        super::glob_table::GlobTable::new(texts.into_iter().map(|text| (text, 0)), subject, Compare::Folded).is_ok_and(|table| table.is_match(value))
     };
     let subject = super::glob::Subject::Scope(kind);
     call.touched.iter().filter(|one| bit(one.kind) == bit(kind)).any(|one| {

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::call::Call;
 use super::decision::{ChangePart, Quorum, Requirement};
-use super::glob::{Compare, GlobTable, Subject};
+use super::glob::{Compare, Subject};
+use super::glob_table::GlobTable;
 use super::hours::Hours;
 use super::model::{Environment, RiskSettings};
 use super::normalise::fold;

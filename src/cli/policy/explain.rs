@@ -37,7 +37,7 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(settings: &Settings, Args { tool, caller, args, workspace: folder, json: as_json }: Args) -> Result<u8, Failure> {
     let args = serde_json::from_str(&args).map_err(|error| Failure::new(exit::USAGE, format!("--args is not a JSON object: {error}")))?;
     let catalogue = catalogue::catalogue().map_err(bad)?;
-    let policy = Arc::new(load_policy(settings, &catalogue).map_err(bad)?);
+    let policy = Arc::new(load_policy(settings, &catalogue)?);
     let registry = catalogue::registry(&policy, settings).map_err(bad)?;
     let tool = registry.find(&tool).ok_or_else(|| Failure::new(exit::USAGE, format!("there is no tool `{tool}`; `opsgate tools` lists them")))?;
     let caller: Arc<str> = caller.map_or_else(|| Caller::of_this_process().id().clone(), Into::into);

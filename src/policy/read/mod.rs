@@ -1,12 +1,14 @@
 //! Tree → model. Goes on after an error, so that a writer sees all of them at once.
 
+mod cases;
 mod commands;
+pub(super) mod keys;
 mod people;
 mod places;
 pub(super) mod production;
 mod quantity;
 mod rules;
-mod settings;
+pub(super) mod settings;
 mod value;
 
 use super::catalogue::Catalogue;
@@ -55,7 +57,7 @@ const NOT_YET: &[NotYet] = &[
 /// Reads the tree of a policy, gathering what is wrong with it.
 pub(super) struct Reader<'a> {
     source: Source<'a>,
-    catalogue: &'a Catalogue,
+    pub(super) catalogue: &'a Catalogue,
     pub(super) errors: Vec<Finding>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -118,6 +120,9 @@ impl<'a> Reader<'a> {
             if let Some(key) = fields.key(key).filter(|_| says(&file)) {
                 self.warn(key.at, *sentence, None);
             }
+        }
+        if self.errors.is_empty() {
+            super::review::review(self, root, &file);
         }
         file
     }

@@ -357,6 +357,17 @@ fn an_explanation_names_rules_lines_and_what_is_needed() {
 }
 
 #[test]
+fn every_denial_has_its_own_name_in_records_and_tests() {
+    for (code, place) in DenialCode::ALL.iter().zip(0..) {
+        assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+        assert_eq!(DenialCode::ALL.iter().position(|one| one == code), Some(place), "{} stands twice", code.name());
+    }
+    // The list is the enumeration: serde names every variant in its error.
+    let told = serde_json::from_str::<DenialCode>("\"\"").unwrap_err().to_string();
+    assert_eq!(told.matches('`').count() / 2 - 1, DenialCode::ALL.len(), "{told}");
+}
+
+#[test]
 fn an_allow_rule_in_shadow_permits_nothing_and_is_told_where_nothing_else_allows() {
     let text = |rest: &str| {
         format!(

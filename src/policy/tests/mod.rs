@@ -1,11 +1,15 @@
 //! Policy, tested from its text.
 
 mod decisions;
+mod diff;
 mod errors;
+mod globs;
 mod laws;
+mod page;
 mod paths;
 mod production;
 mod risk;
+mod schema;
 mod shipped;
 
 use std::sync::LazyLock;
