@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::github::GithubSettings;
+use crate::observe::log;
 
 /// What the environment sets, read once through a lookup so that tests need no environment.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// `OPSGATE_HOME`, else the platform's state folder.
     pub home: PathBuf,
@@ -20,6 +21,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// `OPSGATE_ADMIN_LISTEN`.
     pub admin_listen: Option<SocketAddr>,
+    /// Whether `--insecure-bind` lets HTTP listen beyond loopback without TLS: said on the command line alone.
+    pub insecure_bind: bool,
     /// `WRITE_MODE=off`: wins over the policy.
     pub write_mode_off: bool,
     /// What it says about GitHub.
@@ -71,11 +74,14 @@ pub enum SettingsError {
 /// Every `OPSGATE_*` variable there is.
 pub const VARIABLES: [&str; 6] = ["OPSGATE_HOME", "OPSGATE_POLICY", "OPSGATE_SOCKET", "OPSGATE_LISTEN", "OPSGATE_ADMIN_LISTEN", "OPSGATE_LOG"];
 
+/// What is read without that prefix, and opens or closes something.
+const OTHERS: [&str; 2] = ["WRITE_MODE", "ENABLE_REAL_GITHUB_CALLS"];
+
 impl Settings {
     /// Reads the process's environment.
     ///
     /// # Errors
-    /// On an unknown `OPSGATE_*` name and on a value that does not fit.
+    /// On an unknown `OPSGATE_*` name, on a misspelt `WRITE_MODE` or `ENABLE_REAL_*`, and on a value that does not fit.
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::read(std::env::vars_os().map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned())))
     }
@@ -86,13 +92,12 @@ impl Settings {
     /// As [`Settings::from_env`].
     pub fn read(vars: impl Iterator<Item = (String, String)>) -> Result<Self, SettingsError> {
         let mut vars: std::collections::BTreeMap<String, String> = vars.collect();
-        let github = GithubSettings::taken(&mut vars)?;
-        for name in vars.keys().filter(|name| name.starts_with("OPSGATE_")) {
-            if !VARIABLES.contains(&name.as_str()) {
-                let near = VARIABLES.into_iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-                return Err(SettingsError::Unknown { name: name.clone(), near });
+        for name in vars.keys() {
+            if let Some(near) = misspelt(name) {
+                return Err(SettingsError::Unknown { name: name.clone(), near: Some(near) });
             }
         }
+        let github = GithubSettings::taken(&mut vars)?;
         let set = |name: &str| vars.get(name).filter(|v| !v.is_empty());
         let address = |name: &'static str| match set(name) {
             None => Ok(None),
@@ -107,6 +112,10 @@ impl Settings {
             Some("off") => true,
             Some(value) => return Err(SettingsError::Value { name: "WRITE_MODE", value: value.into(), expected: "`off` or `on`" }),
         };
+        if let Some(value) = set("OPSGATE_LOG").filter(|value| !log::understands(value)) {
+            let expected = "`debug`, `info`, `warn`, `error`, `off`, or directives such as `rmcp=debug`";
+            return Err(SettingsError::Value { name: "OPSGATE_LOG", value: value.clone(), expected });
+        }
         let home = set("OPSGATE_HOME")
             .map(PathBuf::from)
             .or_else(|| set("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("opsgate")))
@@ -127,10 +136,25 @@ impl Settings {
             policy: set("OPSGATE_POLICY").map(PathBuf::from),
             listen: address("OPSGATE_LISTEN")?,
             admin_listen: address("OPSGATE_ADMIN_LISTEN")?,
+            insecure_bind: false,
             write_mode_off,
             github,
         })
     }
+}
+
+/// The variable that was meant, where a name is no variable of ours and looks like one. What is not read by mistake is worst where
+/// it would have closed something: `WRITEMODE=off`.
+fn misspelt(name: &str) -> Option<&'static str> {
+    let like = name.to_uppercase().replace('-', "_");
+    let nearest = |names: &[&'static str]| names.iter().copied().min_by_key(|one| strsim::damerau_levenshtein(one, &like));
+    if like.starts_with("OPSGATE_") && !VARIABLES.contains(&name) {
+        return nearest(&VARIABLES);
+    }
+    // What is ours without the prefix: its nearest neighbours, since others' variables are no business of ours.
+    let other = nearest(&OTHERS).filter(|one| *one != name)?;
+    let near = strsim::damerau_levenshtein(other, &like) <= 2 || (like.starts_with("ENABLE_REAL_") && other.starts_with("ENABLE_REAL_"));
+    near.then_some(other)
 }
 
 #[cfg(test)]

@@ -146,6 +146,14 @@ pub fn init(scrubber: Scrubber) {
 /// The levels of our own lines; `OPSGATE_LOG` names the least that is written, `off` writes none.
 const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "off"];
 
+/// Whether a value of `OPSGATE_LOG` says something: a level, or directives that each give a target its level.
+#[must_use]
+pub fn understands(wanted: &str) -> bool {
+    let directive =
+        |one: &str| one.rsplit_once('=').is_some_and(|(target, level)| !target.is_empty() && (level == "trace" || LEVELS.contains(&level)));
+    LEVELS.contains(&wanted) || wanted.split(',').all(|one| LEVELS.contains(&one) || directive(one))
+}
+
 fn shown(level: &str) -> bool {
     let at = LEVELS.iter().position(|known| *known == level).unwrap_or(0);
     RUN.get().is_some_and(|run| at >= run.least)

@@ -9,12 +9,14 @@ use opsgate_tools::tool::Class;
 use opsgate_tools::workspace::{Author, Command};
 use serde::Serialize;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
-use super::glob::{Compare, GlobTable, Pattern, Subject};
+use super::glob::{Compare, Pattern, Subject};
+use super::glob_table::GlobTable;
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
+use super::risk::{Risk, Weights};
 
 /// A caller as the policy knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,11 +42,14 @@ pub(super) struct Core {
     pub(super) defaults: Defaults,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
+    pub(super) risk: Option<Weights>,
     pub(super) people: BTreeMap<String, Person>,
     pub(super) groups: BTreeMap<String, Vec<String>>,
     pub(super) approvals: Approvals,
     exact_callers: HashMap<String, Arc<Profile>>,
-    caller_globs: Vec<(GlobTable, Arc<Profile>)>,
+    /// The closest glob first.
+    globbed_callers: Vec<Arc<Profile>>,
+    caller_globs: GlobTable,
     pub(super) systems: HashMap<String, CompiledSystem>,
     tool_names: HashMap<String, u32>,
     pub(super) tools: Vec<ToolEntry>,
@@ -66,6 +71,8 @@ pub(super) struct CompiledSystem {
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
     pub(super) lists: Vec<(ScopeKind, GlobTable)>,
+    /// `lists` as they were written.
+    pub(super) listed: Vec<(ScopeKind, Vec<Pattern>)>,
 }
 
 /// A tool with the rules that can be about it.
@@ -73,6 +80,8 @@ pub(super) struct ToolEntry {
     pub(super) name: String,
     pub(super) system: String,
     pub(super) class: Class,
+    pub(super) risk: Risk,
+    pub(super) destructive: bool,
     pub(super) denies: DenyIndex,
     pub(super) allows: Vec<u32>,
     /// For each kind, the allow rules that a value of it can belong to: rules out most rules in one pass.
@@ -142,7 +151,7 @@ impl Core {
 
         let mut callers = file.callers;
         callers.sort_by(|a, b| a.pattern.value.closest_first(&b.pattern.value));
-        let (mut exact_callers, mut caller_globs) = (HashMap::new(), Vec::new());
+        let (mut exact_callers, mut globbed_callers) = (HashMap::new(), Vec::new());
         for entry in callers {
             let owner = entry.owner.map(|owner| owner.value);
             let groups = match &owner {
@@ -156,9 +165,11 @@ impl Core {
             if entry.pattern.value.is_literal() {
                 exact_callers.insert(matched, profile);
             } else {
-                caller_globs.push((GlobTable::of([&entry.pattern.value], Compare::Exact)?, profile));
+                globbed_callers.push(profile);
             }
         }
+        let globs = globbed_callers.iter().zip(0u32..).map(|(profile, place)| (profile.matched.as_str(), place));
+        let caller_globs = GlobTable::new(globs, Subject::Caller, Compare::Exact)?;
 
         let mut systems = HashMap::new();
         for (name, system) in file.systems {
@@ -167,7 +178,17 @@ impl Core {
                 .iter()
                 .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?)))
                 .collect::<Result<Vec<_>, globset::Error>>()?;
-            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, author: system.author, lists });
+            systems.insert(
+                name,
+                CompiledSystem {
+                    mode: system.mode,
+                    roots: system.roots,
+                    commands: system.commands,
+                    author: system.author,
+                    lists,
+                    listed: system.lists,
+                },
+            );
         }
         let namespaces = file.namespaces.into_iter().map(|one| {
             // `approval` opens a namespace to writes, the other tiers close it.
@@ -186,6 +207,7 @@ impl Core {
         });
         let environments = environments.collect::<Result<Vec<_>, globset::Error>>()?;
 
+        let risk = file.settings.risk.as_ref().map(|risk| Weights::new(risk, file.risk_hours)).transpose()?;
         let index = Indexed::of(&rules, catalogue)?;
         Ok(Self {
             hash,
@@ -196,10 +218,12 @@ impl Core {
             defaults: file.defaults,
             limits: file.limits,
             settings: file.settings,
+            risk,
             people: file.people,
             groups: file.groups,
             approvals: file.approvals,
             exact_callers,
+            globbed_callers,
             caller_globs,
             systems,
             tool_names: index.names,
@@ -216,7 +240,16 @@ impl Core {
 
     /// The caller's entry: a literal one, else the closest glob.
     pub(super) fn profile(&self, caller: &str) -> Option<&Arc<Profile>> {
-        self.exact_callers.get(caller).or_else(|| self.caller_globs.iter().find(|(glob, _)| glob.is_match(caller)).map(|(_, profile)| profile))
+        self.exact_callers.get(caller).or_else(|| {
+            let mut closest = u32::MAX;
+            self.caller_globs.each_match(caller, |place| closest = closest.min(place));
+            self.globbed_callers.get(closest as usize)
+        })
+    }
+
+    /// The entries of `callers`.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.exact_callers.values().chain(&self.globbed_callers)
     }
 
     pub(super) fn tool(&self, name: &str) -> Option<(u32, &ToolEntry)> {
@@ -238,7 +271,7 @@ struct Indexed {
 impl Indexed {
     /// Sorts each rule under the tools it can be about; a deny rule that names neither tool nor system is common to all.
     fn of(rules: &[CompiledRule], catalogue: &Catalogue) -> Result<Self, globset::Error> {
-        let listed: Vec<(&str, &str, Class)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed.class)).collect();
+        let listed: Vec<(&str, &str, &Listed)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed)).collect();
         let names: HashMap<String, u32> = listed.iter().zip(0..).map(|((name, ..), index)| ((*name).to_owned(), index)).collect();
         let mut denies: Vec<Vec<u32>> = vec![Vec::new(); listed.len()];
         let mut allows = denies.clone();
@@ -270,10 +303,11 @@ impl Indexed {
             }
         }
         let common = DenyIndex::new(&common, rules)?;
-        let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, class), denies), allows)| {
+        let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, listed), denies), allows)| {
             let denies = DenyIndex::new(&denies, rules)?;
             let allow_tables = allow_tables(&allows, rules)?;
-            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class: *class, denies, allows, allow_tables })
+            let Listed { class, risk, destructive, .. } = **listed;
+            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class, risk, destructive, denies, allows, allow_tables })
         });
         Ok(Self { names, tools: tools.collect::<Result<_, globset::Error>>()?, common })
     }

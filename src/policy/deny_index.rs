@@ -3,7 +3,8 @@
 use opsgate_tools::scope::ScopeKind;
 
 use super::compile::CompiledRule;
-use super::glob::{Compare, GlobTable, Subject};
+use super::glob::{Compare, Subject};
+use super::glob_table::GlobTable;
 
 /// Deny rules, by what makes them match.
 #[derive(Default)]

@@ -9,14 +9,15 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder};
 use opsgate_tools::scope::ScopeKind;
 use unicode_normalization::UnicodeNormalization;
 
+use super::glob_table::{Fixed, GlobTable};
 use super::normalise::fold;
 
 /// The longest glob, in bytes.
-const MAX_BYTES: usize = 512;
+pub(super) const MAX_BYTES: usize = 512;
 
 /// The most `{` in one glob: each multiplies what the matcher must hold.
 const MAX_BRACES: usize = 8;
@@ -73,8 +74,8 @@ impl Pattern {
             return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
         }
         let pattern = Self { text: text.nfc().collect(), subject };
-        // Both ways, so that what is compiled later is known to be well formed.
-        for compare in [Compare::Exact, Compare::Folded] {
+        // Both ways, so that what is compiled later is known to be well formed. What is looked up is not compiled.
+        for compare in [Compare::Exact, Compare::Folded].into_iter().filter(|_| Fixed::of(&pattern.text, subject).is_none()) {
             compile(&pattern.text, subject, compare).map_err(|error| (format!("the glob `{text}` is not well formed: {}", error.kind()), None))?;
         }
         Ok(pattern)
@@ -83,6 +84,11 @@ impl Pattern {
     /// As it was written.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What it is written for.
+    pub(super) fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// Whether it names one thing.
@@ -96,7 +102,7 @@ impl Pattern {
             return self.text == value;
         }
         let value = if compare == Compare::Folded { fold(value) } else { Cow::Borrowed(value) };
-        GlobTable::new([(self.text.clone(), 0)], self.subject, compare).is_ok_and(|table| table.is_match(&value))
+        GlobTable::new([(&self.text, 0)], self.subject, compare).is_ok_and(|table| table.is_match(&value))
     }
 
     /// The globs under which a *deny* glob for paths hides files: what it matches, and everything beneath that.
@@ -124,7 +130,7 @@ impl Pattern {
             return true;
         }
         let Some(top) = self.text.strip_suffix("/**").filter(|_| folder != ".") else { return false };
-        let globs = [(top.to_owned(), 0), (self.text.clone(), 0)];
+        let globs = [(top, 0), (self.text.as_str(), 0)];
         GlobTable::new(globs, self.subject, Compare::Exact).is_ok_and(|table| table.is_match(folder))
     }
 
@@ -178,61 +184,18 @@ fn path_shape(text: &str, subject: Subject) -> Result<(), (String, Option<String
     Ok(())
 }
 
-fn compile(text: &str, subject: Subject, compare: Compare) -> Result<Glob, globset::Error> {
-    // Folding the text keeps globset's fast strategies; a class such as `[A-Z]` cannot be folded as text.
+/// A glob's text as it is compared: folded, unless it has a class, which cannot be folded as text.
+pub(super) fn spelling(text: &str, compare: Compare) -> Cow<'_, str> {
+    if compare == Compare::Folded && !text.contains('[') { fold(text) } else { Cow::Borrowed(text) }
+}
+
+pub(super) fn compile(text: &str, subject: Subject, compare: Compare) -> Result<Glob, globset::Error> {
     let by_text = !text.contains('[');
-    let text: Cow<'_, str> = if compare == Compare::Folded && by_text { fold(text) } else { Cow::Borrowed(text) };
+    let text = spelling(text, compare);
     GlobBuilder::new(&text)
         .literal_separator(subject != Subject::Caller)
         .backslash_escape(false)
         .case_insensitive(compare == Compare::Folded && !by_text)
         .empty_alternates(false)
         .build()
-}
-
-/// Many globs matched in one pass, each with what it stands for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct GlobTable {
-    set: GlobSet,
-    owners: Vec<u32>,
-}
-
-impl GlobTable {
-    /// A table of globs, given as texts with their owners.
-    pub(super) fn new(globs: impl IntoIterator<Item = (String, u32)>, subject: Subject, compare: Compare) -> Result<Self, globset::Error> {
-        let mut builder = GlobSetBuilder::new();
-        let mut owners = Vec::new();
-        for (text, owner) in globs {
-            builder.add(compile(&text, subject, compare)?);
-            owners.push(owner);
-        }
-        Ok(Self { set: if owners.is_empty() { GlobSet::empty() } else { builder.build()? }, owners })
-    }
-
-    /// A table of these patterns, all of one owner.
-    pub(super) fn of<'p>(patterns: impl IntoIterator<Item = &'p Pattern>, compare: Compare) -> Result<Self, globset::Error> {
-        let mut patterns = patterns.into_iter().peekable();
-        let subject = patterns.peek().map_or(Subject::Tool, |pattern| pattern.subject);
-        Self::new(patterns.map(|pattern| (pattern.text.clone(), 0)), subject, compare)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.owners.is_empty()
-    }
-
-    pub(super) fn is_match(&self, value: &str) -> bool {
-        !self.is_empty() && self.set.is_match(value)
-    }
-
-    /// Calls `found` with the owner of each glob that matches; an owner of several may be told several times.
-    pub(super) fn each_match(&self, value: &str, mut found: impl FnMut(u32)) {
-        if self.is_empty() {
-            return;
-        }
-        for index in self.set.matches(value) {
-            if let Some(owner) = self.owners.get(index) {
-                found(*owner);
-            }
-        }
-    }
 }

@@ -12,6 +12,7 @@
 
 pub mod commands;
 pub mod http;
+pub mod mistyped;
 pub mod repository;
 pub mod skipped;
 pub mod stdio;

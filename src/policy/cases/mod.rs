@@ -13,6 +13,8 @@ use super::asked::Asked;
 use super::decision::{DenialCode, Quorum};
 use super::diagnostics::{Finding, PolicyErrors, Source};
 use super::read::Reader;
+use super::review::Look;
+use super::review::draw::draw;
 use super::yaml;
 
 pub use run::{CaseReport, CaseResult};
@@ -96,15 +98,8 @@ pub struct CasesError(String);
 
 impl CasesError {
     fn of(findings: Vec<Finding>) -> Self {
-        struct Shown<'a>(&'a Finding);
-        impl fmt::Display for Shown<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.show(f, "error")
-            }
-        }
         let errors = PolicyErrors::new(findings);
-        let shown: String = errors.all().iter().map(|finding| format!("{}\n\n", Shown(finding))).collect();
-        Self(format!("{shown}these cases are not run"))
+        Self(format!("{}these cases are not run", draw(errors.all(), Look::Plain)))
     }
 }
 

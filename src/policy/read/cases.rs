@@ -12,7 +12,7 @@ use super::super::decision::{ChangePart, DenialCode, Quorum, Trigger};
 use super::super::diagnostics::{At, did_you_mean};
 use super::super::yaml::{Node, Value};
 use super::Reader;
-use super::rules::SCOPE_KEYS;
+use super::keys::SCOPES;
 
 const FILE_KEYS: &[&str] = &["policy", "tools", "defaults", "cases"];
 const FACTS: &[&str] = &["caller", "tool", "change", "now", "trigger", "same_user", "write_mode_env_off"];
@@ -37,7 +37,7 @@ struct Shared<'n> {
 
 /// A kind of thing touched: its name for one value and for several.
 fn kinds() -> impl Iterator<Item = (&'static str, &'static str, ScopeKind)> + Clone {
-    SCOPE_KEYS.iter().map(|(several, kind)| (kind.name(), *several, *kind)).chain([("tree", "trees", ScopeKind::Tree)])
+    SCOPES.iter().map(|(several, kind)| (kind.name(), *several, *kind)).chain([("tree", "trees", ScopeKind::Tree)])
 }
 
 impl Reader<'_> {

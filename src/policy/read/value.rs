@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::diagnostics::{At, did_you_mean};
+use super::super::diagnostics::{At, did_you_mean, nearest};
 use super::super::glob::{Pattern, Subject};
 use super::super::yaml::{Node, Value};
 use super::Reader;
@@ -30,7 +30,8 @@ impl Reader<'_> {
             if known.contains(&key.value.as_str()) {
                 entries.push((key, value));
             } else {
-                self.error(key.at, format!("{what} has no key `{}`", key.value), did_you_mean(&key.value, known.iter().copied()));
+                let help = meant(&key.value).or_else(|| did_you_mean(&key.value, known.iter().copied()));
+                self.error(key.at, format!("{what} has no key `{}`", key.value), help);
             }
         }
         Fields { entries }
@@ -89,25 +90,30 @@ impl Reader<'_> {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(T, &'static str)]) -> Option<T> {
-        let names = words.iter().map(|(_, name)| *name);
+        self.word_or(node, what, words, |text| did_you_mean(text, words.iter().map(|(_, name)| *name)))
+    }
+
+    fn word_or<T: Copy>(&mut self, node: &Node, what: &str, words: &[(T, &'static str)], help: impl Fn(&str) -> Option<String>) -> Option<T> {
         let text = match &node.value {
             Value::Text(text) => text.clone(),
             Value::Bool(value) => value.to_string(),
             other => {
-                self.error(node.at, format!("{what} cannot be {}", other.kind()), did_you_mean("", names));
+                self.error(node.at, format!("{what} cannot be {}", other.kind()), help(""));
                 return None;
             }
         };
         let found = words.iter().find(|(_, name)| *name == text).map(|(value, _)| *value);
         if found.is_none() {
-            self.error(node.at, format!("{what} cannot be `{text}`"), did_you_mean(&text, names));
+            self.error(node.at, format!("{what} cannot be `{text}`"), help(&text));
         }
         found
     }
 
-    /// `on` or `off`; anything else is an error and counts as off.
+    /// `on` or `off`; anything else is an error and counts as off. Nobody is told that `on` was meant: `no` is near to it.
     pub(super) fn switch(&mut self, node: &Node, what: &str) -> bool {
-        self.word(node, what, &[(true, "on"), (false, "off")]).unwrap_or(false)
+        let off = |text: &str| matches!(text, "no" | "false" | "never" | "none") || nearest(text, ["on", "off"]) == Some("off");
+        let help = |text: &str| if off(text) { "did you mean `off`?" } else { "known: `off`, `on`" };
+        self.word_or(node, what, super::keys::SWITCH, |text| Some(help(text).to_owned())).unwrap_or(false)
     }
 
     /// `true` or `false`; anything else is an error.
@@ -178,4 +184,10 @@ impl Reader<'_> {
         }
         found
     }
+}
+
+/// What a writer wants who writes a key that other programs have and this language has not.
+fn meant(key: &str) -> Option<String> {
+    matches!(key, "read_only" | "readonly" | "read-only" | "readOnly")
+        .then(|| "write `write_mode: off` so that nothing is written, or `mode: read_only` at a system".to_owned())
 }

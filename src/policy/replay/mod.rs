@@ -20,7 +20,7 @@ use super::{Catalogue, Policy};
 use record::{Judged, Outcome, Read, read};
 
 pub use archive::Archive;
-pub use report::{Change, Hidden, LogState, ReplayReport, Tally};
+pub use report::{Hidden, LogState, Redecided, ReplayReport, Tally};
 
 /// Under which policy the calls are decided again.
 #[derive(Debug)]

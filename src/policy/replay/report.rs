@@ -31,7 +31,7 @@ pub struct ReplayReport {
     /// Refusals that were made before policy was asked, by their code.
     pub not_judged: BTreeMap<String, Tally>,
     /// What changed: wider permissions first, then the most calls.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Redecided>,
     /// Changed calls beyond the groups that are kept.
     pub changes_left_out: u64,
     /// Tools that were hidden from a caller and would be listed.
@@ -57,7 +57,7 @@ pub struct Tally {
 
 /// Calls of one caller and tool that changed alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct Redecided {
     /// Whether more is permitted than was.
     pub wider: bool,
     /// Who called.
@@ -150,7 +150,7 @@ impl ReplayReport {
 
     pub(super) fn finish(&mut self, checked: &Report) {
         let groups = std::mem::take(&mut self.groups).into_iter();
-        self.changes = groups.map(|((wider, caller, tool, was, would_be), calls)| Change { wider, caller, tool, was, would_be, calls }).collect();
+        self.changes = groups.map(|((wider, caller, tool, was, would_be), calls)| Redecided { wider, caller, tool, was, would_be, calls }).collect();
         self.changes.sort_by_key(|change| (!change.wider, std::cmp::Reverse(change.calls.count)));
         let shown = std::mem::take(&mut self.shown).into_iter();
         self.would_be_shown = shown.map(|((caller, tool), calls)| Hidden { caller, tool, calls }).collect();

@@ -5,7 +5,7 @@ use opsgate_tools::mode::Mode;
 use super::*;
 
 /// The shipped policy with every example taken out of its comment.
-fn with_all_examples() -> String {
+pub(super) fn with_all_examples() -> String {
     let uncommented = |line: &str| {
         let text = line.trim_start();
         let example = text.strip_prefix('#').is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' '));

@@ -1,0 +1,62 @@
+//! Any text as a policy: reading it never panics and never hangs, and what it says does not depend on when it is read.
+
+use std::sync::LazyLock;
+
+use opsgate::catalogue;
+use opsgate::policy::{Catalogue, Facts, Policy, Trigger};
+use opsgate_tools::scope::{ScopeKind, Scopes};
+use opsgate_tools::tool::Class;
+
+static KNOWN: LazyLock<Catalogue> = LazyLock::new(|| catalogue::catalogue().unwrap());
+
+/// Callers, tools and places that policies are asked about.
+const ASKS: &[(&str, &str, &str, Class, &[(ScopeKind, &str)])] = &[
+    ("local:uid=1000", "workspace_read_file", "workspace", Class::Read, &[(ScopeKind::Repo, "/srv/app"), (ScopeKind::Path, "a/b.pem")]),
+    ("local:uid=1000", "workspace_write_file", "workspace", Class::Write, &[(ScopeKind::Repo, "/srv/app"), (ScopeKind::Path, "src/A.rs")]),
+    ("local:uid=1000", "workspace_list_directory", "workspace", Class::Read, &[(ScopeKind::Repo, "/srv/app"), (ScopeKind::Tree, ".")]),
+    ("key:ci-main", "github_create_issue", "github", Class::Write, &[(ScopeKind::Repo, "acme/app")]),
+    ("key:ci-main", "policy_whoami", "policy", Class::Read, &[]),
+];
+
+/// Reads the bytes as a policy, twice.
+pub fn check(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let read = || Policy::parse(&text, "policy.yaml", &KNOWN);
+    match (read(), read()) {
+        (Ok(one), Ok(other)) => {
+            assert_eq!(one.hash(), other.hash());
+            assert_eq!(decisions(&one), decisions(&other));
+        }
+        (Err(one), Err(other)) => {
+            assert_eq!(one, other);
+            assert!(!one.all().is_empty(), "refused without a reason");
+            let lines = text.lines().count();
+            for finding in one.all() {
+                assert!(finding.line as usize <= lines + 1, "line {} of {lines}", finding.line);
+                assert!(!finding.message.contains(char::is_control) && finding.message.len() < 4096, "{finding:?}");
+            }
+            assert!(one.to_string().len() < 1 << 20);
+        }
+        _ => panic!("read once and refused once"),
+    }
+}
+
+fn decisions(policy: &Policy) -> Vec<String> {
+    let decide = |(caller, tool, system, class, touched): &(&str, &str, &str, Class, &[(ScopeKind, &str)])| {
+        let scopes = touched.iter().fold(Scopes::none("nothing is touched"), |all, (kind, value)| all.and(*kind, *value));
+        let facts = Facts {
+            caller,
+            tool,
+            system,
+            class: *class,
+            scopes: &scopes,
+            trigger: Trigger::Client,
+            write_mode_env_off: false,
+            same_user: false,
+            change: &[],
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
+        format!("{:?}", policy.decide(&facts))
+    };
+    ASKS.iter().map(decide).collect()
+}
