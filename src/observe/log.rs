@@ -149,7 +149,8 @@ const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "off"];
 /// Whether a value of `OPSGATE_LOG` says something: a level, or directives that each give a target its level.
 #[must_use]
 pub fn understands(wanted: &str) -> bool {
-    let directive = |one: &str| one.rsplit_once('=').is_some_and(|(target, level)| !target.is_empty() && (level == "trace" || LEVELS.contains(&level)));
+    let directive =
+        |one: &str| one.rsplit_once('=').is_some_and(|(target, level)| !target.is_empty() && (level == "trace" || LEVELS.contains(&level)));
     LEVELS.contains(&wanted) || wanted.split(',').all(|one| LEVELS.contains(&one) || directive(one))
 }
 

@@ -1,11 +1,13 @@
 //! Policy, tested from its text.
 
+mod bad_input;
 mod decisions;
 mod errors;
 mod globs;
 mod laws;
 mod paths;
 mod shipped;
+mod yaml_both;
 
 use std::sync::LazyLock;
 
