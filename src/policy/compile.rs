@@ -240,7 +240,7 @@ impl Core {
 }
 
 /// The most that the globs of rules may cost, counted once for each tool that a rule is about.
-const MOST_FOR_ALL_TOOLS: usize = 4 * MOST_SEARCHED;
+const MOST_FOR_ALL_TOOLS: usize = 2 * MOST_SEARCHED;
 
 /// Why a policy that reads well cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -77,7 +77,7 @@ fn table() -> Vec<Hostile> {
         ("classes", in_a_rule(&format!("\"{}\"", "[!a-z]".repeat(80))), None),
         (
             "classes of all characters",
-            in_a_rule(&quoted((0..300).map(|n| format!("{}{}", "[\u{a1}-\u{10ffff}]".repeat(20), letters(n))))),
+            in_a_rule(&quoted((0..320).map(|n| format!("{}{}", "[\u{a1}-\u{10ffff}]".repeat(20), letters(n))))),
             Some("more to search for"),
         ),
         ("stars", in_a_rule(&format!("\"{}b\"", "*a".repeat(250))), None),
