@@ -88,11 +88,6 @@ pub(super) const CASES: &[(&str, &[Told])] = &[
     ("version: 1\nrules:\n  - {id: a, allow: {tools: [workspace_read_file]}, approvals: 1}\n", &[(3, 63, "approvals belong to writes", "")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: a, deny: {paths: [y]}}\n", &[(4, 10, "stands in line 3 already", "own id")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: [x, y]}}\n  - {id: b, deny: {paths: [y, x]}}\n", &[(4, 10, "says what `a` says already", "")]),
-    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: b, allow: {paths: [x]}}\n", &[(4, 10, "never take effect: `a` denies", "")]),
-    (
-        "version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", \"**/x.pem\"]}}\n  - {id: b, allow: {roles: [r], tools: [workspace_read_file], paths: [\"SRC/a/*\", a/x.pem]}}\n",
-        &[(4, 10, "never take effect: `a` denies", "")],
-    ),
     ("version: 1\nrules:\n  - {id: a, allow: {tools: [github_create_issue], refs: [main]}}\n", &[(3, 10, "never touches a ref", "other tools")]),
     ("version: 1\ncallers: {\"key:*\": {}, \"key:**\": {}}\n", &[(2, 24, "never used: `key:*` is closer", "keep one")]),
     ("version: 1\napprovals: {fallback: oncall}\n", &[(2, 23, "no group `oncall`", "")]),
@@ -224,6 +219,12 @@ fn what_has_no_effect_is_a_warning() {
         ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", src/a]}}\n", "`src/**` covers `src/a` already"),
         ("version: 1\nnamespaces: {\"kube-*\": forbidden, kube-a: approval}\n", "`kube-a` has no effect"),
         ("version: 1\nrepositories: {\"a/b\": {}}\n", "has no settings"),
+        // Whoever denies something in a hurry must not be left with the policy that permits it.
+        ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: b, allow: {paths: [x]}}\n", "`b` has no effect: `a` denies"),
+        (
+            "version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", \"**/x.pem\"]}}\n  - {id: b, allow: {roles: [r], tools: [workspace_read_file], paths: [\"SRC/a/*\", a/x.pem]}}\n",
+            "`b` has no effect: `a` denies",
+        ),
     ] {
         let policy = policy(text);
         let told: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();
