@@ -110,7 +110,7 @@ impl Gateway {
                     refused.0.clear();
                 }
                 if refused.0.insert((hash.clone(), why.reason())) {
-                    self.record_refused(because, &file, hash.as_deref(), &why);
+                    self.record_refused(because, &file, hash.as_deref(), &why).await;
                 }
                 Reload::Rejected
             }
@@ -169,7 +169,7 @@ impl Gateway {
             .emit();
     }
 
-    fn record_refused(&self, because: Because, file: &str, hash: Option<&str>, why: &LoadError) {
+    async fn record_refused(&self, because: Because, file: &str, hash: Option<&str>, why: &LoadError) {
         let mut data = json!({
             "because": because.name(),
             "file": file,
@@ -191,7 +191,11 @@ impl Gateway {
                 data.insert("findings".to_owned(), errors.all().len().into());
             }
         }
-        if let Err(error) = event(&self.log, EventKind::PolicyRejected, &data) {
+        let recorded = match event(&self.log, EventKind::PolicyRejected, &data) {
+            Ok(appended) => appended.durable().await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = recorded {
             log::error(log::Component::Audit, "a refused policy could not be recorded")
                 .with("error", &self.scrubber.text(&error.to_string()).0)
                 .emit();

@@ -124,7 +124,7 @@ pub(super) fn is_placeholder(value: &str) -> bool {
         || wrapped("{{", "}}")
         || wrapped("{", "}")
         || wrapped("[", "]")
-        || wrapped("%", "%")
+        || (wrapped("%", "%") && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'_' | b'.' | b'-')))
         || wrapped("(", ")")
         || wrapped("__", "__")
         || wrapped("@", "@")
