@@ -354,6 +354,7 @@ fn the_gateway_writes_where_it_may_and_the_owner_keeps_what_it_wrote() {
     );
     std::fs::write(machine.etc("policy.yaml"), policy).unwrap();
     assert!(machine.service("restart").status.success());
+    assert!(machine.service("reload").status.success() && machine.service("status").status.success(), "a reload ended it");
     let call = |tool: &str, args: &str| {
         let output = machine.opsgate(&["call", tool, "--args", args, "--workspace", repository.arg()]);
         assert!(output.status.success(), "{tool}: {}{}", text(&output.stdout), text(&output.stderr));

@@ -224,15 +224,17 @@ fn a_secret_is_neither_written_nor_committed() {
     assert_eq!(git(&repository, &["log", "--format=%s"]).trim(), "first");
 }
 
-/// The policy of the example, for the folder that the tests' repositories are in.
+/// The policy for one developer, for the folder that the tests' repositories are in.
 fn example() -> String {
-    let example = include_str!("../docs/examples/writes.yaml");
-    assert!(example.contains("/home/ana/scratch/**"));
-    example.replace("/home/ana/scratch/**", "/tmp/**")
+    let changes = [("/home/ana/src/**", "/tmp/**"), ("~/src/**", "/tmp/**"), ("local:uid=1000", "local:*")];
+    changes.iter().fold(include_str!("../docs/policies/solo-developer.yaml").to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    })
 }
 
 #[test]
-fn the_example_for_writes_lets_an_agent_work_on_its_branch_alone() {
+fn the_policy_for_one_developer_lets_an_agent_work_on_its_branch_alone() {
     let (home, repository) = (Home::with_policy(&example()), repository());
     let mut client = client(&home, &repository);
     let commit = || json!({ "paths": ["a.txt"], "message": "Count further" });

@@ -256,7 +256,10 @@ fn enforces(layout: &Layout, enforced: Option<&str>) -> Found {
     let policy = Policy::load(&layout.on_disk(&layout.policy()), &catalogue).map_err(|errors| errors.to_string())?;
     match enforced {
         Some(hash) if hash == policy.hash() => Ok(format!("the gateway enforces {}", layout.policy().display())),
-        Some(_) => Err(format!("the gateway enforces another policy than {}; start it again", layout.policy().display())),
+        Some(_) => Err(format!(
+            "the gateway enforces another policy than {}; a changed file is taken within seconds, so its log says why this one is not",
+            layout.policy().display()
+        )),
         None => Err("the gateway does not say which policy it enforces; run `opsgate setup`, and start it again".to_owned()),
     }
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 @RECORDED@
-# Starts, stops and looks at the gateway where there is no systemd. Usage: @NAME@-service start|stop|restart|status
+# Starts, stops and looks at the gateway where there is no systemd. Usage: @NAME@-service start|stop|restart|reload|status
 set -eu
 
 for program in setpriv flock setsid install mkfifo; do
@@ -75,6 +75,13 @@ stop() {
     echo "@NAME@ is stopped"
 }
 
+# The policy is read again at once.
+reload() {
+    running || { echo "@NAME@ does not run"; exit 3; }
+    pid=$(head -c 10 @HOME@/gateway.lock | tr -dc 0-9)
+    as_gateway kill -HUP "$pid"
+}
+
 [ "$(id -u)" = 0 ] || { echo "@NAME@-service: run it as root" >&2; exit 64; }
 # What the caller's environment holds is not the gateway's: once more, with nothing.
 if [ "${2:-}" != clean ]; then exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$0" "${1:-}" clean; fi
@@ -83,6 +90,7 @@ case $1 in
     start) start ;;
     stop) stop ;;
     restart) stop; start ;;
+    reload) reload ;;
     status) if running; then echo "@NAME@ runs"; else echo "@NAME@ does not run"; exit 3; fi ;;
-    *) echo "usage: @NAME@-service start|stop|restart|status" >&2; exit 2 ;;
+    *) echo "usage: @NAME@-service start|stop|restart|reload|status" >&2; exit 2 ;;
 esac
