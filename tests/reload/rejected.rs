@@ -4,6 +4,7 @@ use std::path::Path;
 use opsgate::policy::Policy;
 use serde_json::json;
 
+use super::harness::mistyped;
 use super::harness::repository::Repository;
 use super::harness::stdio::Client;
 use super::harness::{Home, fresh_secret};
@@ -90,6 +91,24 @@ fn what_is_no_policy_changes_nothing() {
     assert_eq!(in_force(&served), Policy::hash_of(good.as_bytes()));
     assert_eq!(entries(&home, "policy.loaded", 1).len(), 1);
     assert!(served.metrics().contains("opsgate_policy_loads_total{result=\"rejected\"}"));
+}
+
+/// What starts no gateway replaces no policy of one that runs.
+#[test]
+fn what_a_person_mistypes_changes_nothing() {
+    let good = without("a");
+    let home = Home::with_policy(&good);
+    let served = home.serve(&[]);
+    for ((what, policy, words), nth) in mistyped::policies().into_iter().zip(1..) {
+        put(&home, &policy);
+        hangup(served.child.id());
+        let rejected = entries(&home, "policy.rejected", nth);
+        assert_eq!((rejected.len(), &rejected[nth - 1]["hash"]), (nth, &json!(Policy::hash_of(policy.as_bytes()))), "{what}");
+        assert_eq!(in_force(&served), Policy::hash_of(good.as_bytes()), "{what}");
+        // The operator's line has the right name.
+        let line = |word: &&&str| served.log().lines().any(|line| line.contains("is not taken") && line.contains(**word));
+        until(what, || words.iter().all(|word| line(&word)).then_some(()));
+    }
 }
 
 #[test]
