@@ -65,7 +65,11 @@ fn under_load_each_record_agrees_with_the_policy_it_names() {
     assert!(served.terminate().success());
     let (loads, judged) = agree(&home);
     assert_eq!(loads, flips + 1);
-    assert_eq!(judged.values().sum::<usize>(), calls.into_inner(), "{judged:?}");
+    let calls = calls.into_inner();
+    assert_eq!(judged.values().sum::<usize>(), calls, "{judged:?}");
+    let replayed = home.run(&["policy", "replay", "--log", home.audit().to_str().unwrap(), "--json"]);
+    let report: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    assert_eq!((replayed.status.code(), &report["same"], &report["records"]), (Some(0), &json!(calls), &json!(calls)), "{report}");
     let rules: Vec<_> = judged.keys().map(String::as_str).collect();
     assert_eq!(rules, ["defaults.read", "no-a", "no-b", "reads"], "one of the policies decided nothing: {judged:?}");
     assert!(!home.entries().iter().any(|entry| entry["type"] == "policy.rejected"));
