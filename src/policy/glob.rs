@@ -107,7 +107,9 @@ impl Pattern {
 
     /// The globs under which a *deny* glob for paths hides files: what it matches, and everything beneath that.
     pub(super) fn hides_files(&self) -> Vec<String> {
-        if self.text.ends_with("**") { vec![self.text.clone()] } else { vec![self.text.clone(), format!("{}/**", self.text)] }
+        // Of `secret**` the stars do not cross parts: only a part `**` covers what is beneath.
+        let covers_beneath = self.text == "**" || self.text.ends_with("/**");
+        if covers_beneath { vec![self.text.clone()] } else { vec![self.text.clone(), format!("{}/**", self.text)] }
     }
 
     /// The globs under which a *deny* glob for paths hides folders: those for files, and `secrets` for `secrets/**`.

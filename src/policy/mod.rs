@@ -26,6 +26,7 @@ mod explain;
 mod filter;
 mod glob;
 mod glob_table;
+mod hits;
 mod hours;
 mod limits;
 mod model;

@@ -100,6 +100,8 @@ fn deny_globs_hide_what_is_beneath_and_folders_that_are_hidden_whole() {
         ("**/.env*", &[".env", "a/.env.local", ".envs/x"], &["env", "a.env"], &[".envs"], &[".", "a"]),
         ("secrets", &["secrets", "secrets/a/b"], &["a/secrets"], &["secrets", "secrets/a"], &["."]),
         ("**/private/**", &["private/a", "a/private/b"], &["privately/a"], &["private", "a/private", "a/private/b"], &["."]),
+        ("secret**", &["secrets", "secrets/x", "SECRET/x/y"], &["a/secrets"], &["secrets", "secret/x"], &["."]),
+        ("**/.priv**", &["a/.private/x", ".priv"], &["priv"], &["a/.private"], &[".", "a"]),
         ("**", &["a", "a/b"], &[], &[".", "a"], &[]),
         ("*", &["a", "a/b"], &[], &[".", "a"], &[]),
         (".*", &[".a", ".a/b"], &["a", "a/.b"], &[".git"], &[".", "a"]),
