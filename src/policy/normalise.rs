@@ -100,8 +100,8 @@ pub(super) fn fold(value: &str) -> Cow<'_, str> {
     if value.is_ascii() {
         return Cow::Owned(value.to_ascii_lowercase());
     }
-    // Up and down again, so that `ſ` and `K` (Kelvin) meet `s` and `k`.
-    Cow::Owned(value.nfc().collect::<String>().to_uppercase().to_lowercase().nfc().collect())
+    // Down, up and down again, so that `ſ` and `K` (Kelvin) meet `s` and `k`, and both sizes of `ß` meet `ss`.
+    Cow::Owned(value.nfc().collect::<String>().to_lowercase().to_uppercase().to_lowercase().nfc().collect())
 }
 
 pub(super) fn path_spelling(path: &str) -> Result<Cow<'_, str>, PathProblem> {

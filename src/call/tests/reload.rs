@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Bench, POLICY};
 use crate::error::Code;
+use crate::identity::Caller;
 use crate::in_force::{Because, Reload, Watch};
 use crate::policy::Policy;
 
@@ -49,6 +50,33 @@ async fn a_call_ends_under_the_policy_it_began_under() {
     let kinds: Vec<_> = told.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, ["policy.loaded", "call.intent", "policy.loaded", "call.refused", "call.outcome"]);
     assert_eq!([&told[1].1["policy"], &told[2].1["hash"], &told[2].1["replaces"], &told[3].1["policy"]], [&old, &new, &old, &new]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waited_is_decided_under_the_policy_in_force() {
+    let alone = |policy: &str| policy.replace("limits: {timeout: 1s, max_timeout: 2s", "limits: {concurrency: 1, timeout: 60s, max_timeout: 60s");
+    let bench = Arc::new(Bench::with_policy(&alone(POLICY)));
+    let call = |tool: &'static str, text: &'static str| {
+        let caller = bench.clone();
+        tokio::spawn(async move { caller.call_as(tool, text, CancellationToken::new(), false).await })
+    };
+    let held = call("github_peek", "held open");
+    while bench.world.done().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let waits = call("github_note", "written too late");
+    while bench.gateway.rates.slots.waiting(Caller::of_this_process().id()) == 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.put(&alone(&denying("github_note")));
+    assert_eq!(bench.gateway.reload(Because::Signal).await, Reload::Swapped);
+    bench.world.let_go.notify_one();
+    assert_eq!(held.await.unwrap().0, None);
+    assert_eq!(waits.await.unwrap().0, Some(Code::ToolUnavailable), "it was decided under the policy that it came under");
+    assert_eq!(
+        bench.told().pop().map(|(kind, data)| (kind, data["policy"].clone())),
+        Some(("call.refused".to_owned(), bench.gateway.policy().hash().into()))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

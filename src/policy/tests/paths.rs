@@ -108,6 +108,7 @@ fn deny_globs_hide_what_is_beneath_and_folders_that_are_hidden_whole() {
         ("?", &["a"], &["ab"], &["a"], &[".", "ab"]),
         ("*.[pP]em", &["A.PEM"], &["a.pen"], &[], &["."]),
         ("K", &["\u{212a}", "k"], &[], &[], &[]), // the Kelvin sign folds to k
+        ("stra\u{df}e/**", &["STRA\u{1e9e}E/x", "STRASSE/x", "stra\u{df}e/x"], &["strase/x"], &[], &["."]),
         ("caf\u{e9}", &["cafe\u{301}", "CAF\u{c9}"], &["cafe"], &[], &[]),
     ] {
         let policy = policy(&format!(
