@@ -120,13 +120,13 @@ pub struct Refusal {
     /// For the client: lower case, the value in backticks, what to do.
     pub message: String,
     /// The same for the client in the policy's language, where that is another: the log keeps `message`, which is English.
-    pub told: Option<String>,
+    pub told: Option<Box<str>>,
     /// What to do instead, where the code's own hint is not the best one.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// For the log.
     pub detail: Option<String>,
     /// The policy rule that decided, where one did.
-    pub rule: Option<String>,
+    pub rule: Option<Box<str>>,
     /// When to try again.
     pub retry_after: Option<Duration>,
     /// Whether the effect may be there all the same.
@@ -175,7 +175,8 @@ impl From<ToolError> for Refusal {
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let (message, told) = denial.sentences();
-        Self { told, hint: Some(denial.hint).filter(|h| !h.is_empty()), rule: denial.rule, ..Self::new(Code::PolicyDenied, message) }
+        let hint = Some(denial.hint).filter(|hint| !hint.is_empty()).map(Into::into);
+        Self { told: told.map(Into::into), hint, rule: denial.rule.map(Into::into), ..Self::new(Code::PolicyDenied, message) }
     }
 }
 

@@ -7,7 +7,15 @@ use opsgate::catalogue::catalogue;
 use opsgate::policy::Policy;
 
 /// Each policy and the page of its matrix.
-const KEPT: &[(&str, &str)] = &[("policy.yaml", "policy.matrix.md"), ("docs/examples/writes.yaml", "docs/examples/writes.matrix.md")];
+const KEPT: &[(&str, &str)] = &[
+    ("policy.yaml", "policy.matrix.md"),
+    ("docs/examples/writes.yaml", "docs/examples/writes.matrix.md"),
+    ("docs/policies/ci-pipeline.yaml", "docs/policies/ci-pipeline.matrix.md"),
+    ("docs/policies/kubernetes-tiers.yaml", "docs/policies/kubernetes-tiers.matrix.md"),
+    ("docs/policies/read-only-auditor.yaml", "docs/policies/read-only-auditor.matrix.md"),
+    ("docs/policies/solo-developer.yaml", "docs/policies/solo-developer.matrix.md"),
+    ("docs/policies/team-production.yaml", "docs/policies/team-production.matrix.md"),
+];
 
 #[test]
 fn the_matrices_are_as_they_were() {

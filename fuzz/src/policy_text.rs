@@ -9,8 +9,11 @@ use opsgate_tools::tool::Class;
 
 static KNOWN: LazyLock<Catalogue> = LazyLock::new(|| catalogue::catalogue().unwrap());
 
-/// Callers, tools and places that policies are asked about.
-const ASKS: &[(&str, &str, &str, Class, &[(ScopeKind, &str)])] = &[
+/// Caller, tool, system, class, and what is touched.
+type Asked = (&'static str, &'static str, &'static str, Class, &'static [(ScopeKind, &'static str)]);
+
+/// What policies are asked.
+const ASKS: &[Asked] = &[
     ("local:uid=1000", "workspace_read_file", "workspace", Class::Read, &[(ScopeKind::Repo, "/srv/app"), (ScopeKind::Path, "a/b.pem")]),
     ("local:uid=1000", "workspace_write_file", "workspace", Class::Write, &[(ScopeKind::Repo, "/srv/app"), (ScopeKind::Path, "src/A.rs")]),
     ("local:uid=1000", "workspace_list_directory", "workspace", Class::Read, &[(ScopeKind::Repo, "/srv/app"), (ScopeKind::Tree, ".")]),
@@ -42,7 +45,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn decisions(policy: &Policy) -> Vec<String> {
-    let decide = |(caller, tool, system, class, touched): &(&str, &str, &str, Class, &[(ScopeKind, &str)])| {
+    let decide = |(caller, tool, system, class, touched): &Asked| {
         let scopes = touched.iter().fold(Scopes::none("nothing is touched"), |all, (kind, value)| all.and(*kind, *value));
         let facts = Facts {
             caller,

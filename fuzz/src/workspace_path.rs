@@ -108,8 +108,11 @@ pub const PARTS: &[&str] = &[
 /// Parts the first text of an input from the second.
 const NEXT: u8 = 0xff;
 
-/// What a path and a second text become for each tool; the second text stands where a caller has another say.
-const TOOLS: &[(&str, fn(&str, &str) -> Value)] = &[
+/// The arguments that a path and a second text become.
+type Arguments = fn(&str, &str) -> Value;
+
+/// Each tool with its arguments; the second text stands where a caller has another say.
+const TOOLS: &[(&str, Arguments)] = &[
     ("workspace_read_file", |path, _| json!({ "path": path })),
     ("workspace_read_file", |path, rev| json!({ "path": path, "rev": rev })),
     ("workspace_list_directory", |path, _| json!({ "path": path, "depth": 5, "ignored": true })),

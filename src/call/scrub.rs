@@ -104,13 +104,13 @@ impl CleanRefusal {
         // Scrubbed first and cut then: half a secret would not be known for one.
         let clean = |text: String| scrubber.untrusted_text(&text).0.shortened(LONGEST_MESSAGE);
         let (retry_after_s, maybe_done) = (refusal.retry_after_s(), refusal.maybe_done || matches!(refusal.code, Code::TimedOut | Code::Cancelled));
-        let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint_in(language)), clean);
+        let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint_in(language)), |hint| clean(hint.into()));
         Self {
             code: refusal.code,
             message: clean(refusal.message),
-            told: refusal.told.map(clean),
+            told: refusal.told.map(|told| clean(told.into())),
             hint,
-            rule: refusal.rule.map(clean),
+            rule: refusal.rule.map(|rule| clean(rule.into())),
             retry_after_s,
             maybe_done,
         }

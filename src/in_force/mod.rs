@@ -1,7 +1,7 @@
 //! Bringing a policy into force: the one way from a file to a policy that decides, at the start and at each reload.
 //!
-//! [`Loader`] reads and judges; `reload.rs` records and swaps; `watch.rs` sees that the file changed. What a policy must be
-//! beyond a well-formed one is asked in [`Loader::judge`], so that a start and a reload ask the same.
+//! `Loader` reads and judges; `reload.rs` records and swaps; `watch.rs` sees that the file changed. What a policy must be
+//! beyond a well-formed one is asked in `Loader::judge`, so that a start and a reload ask the same.
 
 mod reload;
 mod watch;

@@ -160,14 +160,14 @@ fn within(account: &Account, budget: Budget, date: Date, now: Timestamp) -> Resu
     let tomorrow = date.tomorrow().ok().and_then(|tomorrow| tomorrow.to_zoned(TimeZone::UTC).ok());
     let wait = tomorrow.and_then(|tomorrow| Duration::try_from(tomorrow.timestamp().duration_since(now)).ok()).unwrap_or(Duration::from_secs(86_400));
     let refusal = Refusal::new(Code::BudgetExhausted, format!("the `{limit}` {what} that you have each day are used up")).retry_after(wait);
-    Err(Refusal { rule: Some(format!("budgets.per_caller_day.{what}")), ..refusal })
+    Err(Refusal { rule: Some(format!("budgets.per_caller_day.{what}").into()), ..refusal })
 }
 
 /// INVARIANT: a budget that cannot be kept refuses (test: a_file_that_is_damaged_or_cannot_be_written_refuses).
 fn unkept(error: Damaged) -> Refusal {
-    let hint = "an operator must look at `budgets.json` in the gateway's home; taken away, it begins the day anew".to_owned();
+    let hint = "an operator must look at `budgets.json` in the gateway's home; taken away, it begins the day anew";
     let message = format!("the policy sets budgets, and they cannot be kept: {}", error.client());
-    Refusal { detail: Some(error.to_string()), hint: Some(hint), ..Refusal::new(Code::Unavailable, message) }
+    Refusal { detail: Some(error.to_string()), hint: Some(hint.into()), ..Refusal::new(Code::Unavailable, message) }
 }
 
 /// Rare work on a disk, which does not hold up the other calls of this thread.

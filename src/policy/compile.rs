@@ -13,7 +13,7 @@ use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
 use super::glob::{Compare, Pattern, Subject};
-use super::glob_table::GlobTable;
+use super::glob_table::{GlobTable, MOST_SEARCHED, searched_bytes};
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
 use super::risk::{Risk, Weights};
@@ -131,7 +131,7 @@ fn trigger_bit(trigger: Trigger) -> u8 {
 }
 
 impl Core {
-    pub(super) fn new(file: File, hash: String, catalogue: &Catalogue) -> Result<Self, globset::Error> {
+    pub(super) fn new(file: File, hash: String, catalogue: &Catalogue) -> Result<Self, CompileError> {
         let mut rules = file.rules;
         rules.sort_by(|a, b| a.id.cmp(&b.id));
         let rules = rules.into_iter().map(|rule| CompiledRule::new(rule, &file.environments, &file.approvals)).collect::<Result<Vec<_>, _>>()?;
@@ -262,6 +262,18 @@ impl Core {
     }
 }
 
+/// The most that the globs of rules may cost, counted once for each tool that a rule is about.
+const MOST_FOR_ALL_TOOLS: usize = 2 * MOST_SEARCHED;
+
+/// Why a policy that reads well cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CompileError {
+    #[error("the globs of the policy cannot be compiled: {}", .0.kind())]
+    Glob(#[from] globset::Error),
+    #[error("with the rule `{rule}` the globs of the policy, for each tool that a rule names, are more to search for than a policy may have")]
+    Searched { rule: String },
+}
+
 struct Indexed {
     names: HashMap<String, u32>,
     tools: Vec<ToolEntry>,
@@ -270,14 +282,16 @@ struct Indexed {
 
 impl Indexed {
     /// Sorts each rule under the tools it can be about; a deny rule that names neither tool nor system is common to all.
-    fn of(rules: &[CompiledRule], catalogue: &Catalogue) -> Result<Self, globset::Error> {
+    fn of(rules: &[CompiledRule], catalogue: &Catalogue) -> Result<Self, CompileError> {
         let listed: Vec<(&str, &str, &Listed)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed)).collect();
         let names: HashMap<String, u32> = listed.iter().zip(0..).map(|((name, ..), index)| ((*name).to_owned(), index)).collect();
         let mut denies: Vec<Vec<u32>> = vec![Vec::new(); listed.len()];
         let mut allows = denies.clone();
         let mut common = Vec::new();
+        let mut searched = 0;
         for (rule, index) in rules.iter().zip(0u32..) {
             let when = &rule.rule.when;
+            let cost: usize = when.scopes.iter().flat_map(|(_, globs)| globs).map(|glob| searched_bytes(&glob.value)).sum();
             if rule.rule.effect == Effect::Deny && when.tools.is_none() && when.systems.is_none() {
                 common.push(index);
                 continue;
@@ -290,6 +304,7 @@ impl Indexed {
                     && in_system(system)
                     && list.last() != Some(&index)
                 {
+                    searched += cost;
                     list.push(index);
                 }
             };
@@ -300,6 +315,9 @@ impl Indexed {
                 let table = when.tools.as_ref().map(|tools| GlobTable::of(tools.iter().map(|tool| &tool.value), Compare::Exact)).transpose()?;
                 let named = listed.iter().enumerate().filter(|(_, (name, ..))| table.as_ref().is_none_or(|table| table.is_match(name)));
                 named.for_each(|(tool, _)| put(tool));
+            }
+            if searched > MOST_FOR_ALL_TOOLS {
+                return Err(CompileError::Searched { rule: rule.rule.id.clone() });
             }
         }
         let common = DenyIndex::new(&common, rules)?;

@@ -324,7 +324,7 @@ pub struct Denial {
     /// allows it, the allow rules that would have.
     pub shadow: Vec<String>,
     #[serde(skip)]
-    pub(super) told: Told,
+    pub(super) told: Box<Told>,
 }
 
 impl Denial {

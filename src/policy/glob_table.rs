@@ -19,6 +19,8 @@ enum Part {
     Name,
     /// What follows the last dot of its last part: `**/*.pem`.
     Ending,
+    /// All but its last part: `acme/*`.
+    Parent,
 }
 
 /// A glob that can be looked up.
@@ -35,7 +37,7 @@ impl<'t> Fixed<'t> {
     pub(super) fn of(text: &'t str, subject: Subject) -> Option<Self> {
         let whole = Self { part: Part::Whole, key: text, beneath: false };
         let fixed = if subject == Subject::Caller { whole } else { Self::in_parts(text) };
-        let one_part = fixed.part == Part::Whole || !fixed.key.contains('/');
+        let one_part = matches!(fixed.part, Part::Whole | Part::Parent) || !fixed.key.contains('/');
         let one_ending = fixed.part != Part::Ending || !fixed.key.contains('.');
         (!fixed.key.is_empty() && one_part && one_ending && !fixed.key.contains(SPECIAL)).then_some(fixed)
     }
@@ -43,18 +45,37 @@ impl<'t> Fixed<'t> {
     fn in_parts(text: &'t str) -> Self {
         let (text, beneath) = text.strip_suffix("/**").map_or((text, false), |folder| (folder, true));
         let (part, key) = match text.strip_prefix("**/") {
-            None => (Part::Whole, text),
+            None => text.strip_suffix("/*").map_or((Part::Whole, text), |parent| (Part::Parent, parent)),
             Some(name) => name.strip_prefix("*.").map_or((Part::Name, name), |ending| (Part::Ending, ending)),
         };
         Self { part, key, beneath }
     }
 }
 
+/// How much searching for this glob costs, in bytes: nothing where it is looked up.
+pub(super) fn searched_bytes(glob: &Pattern) -> usize {
+    let text = glob.text();
+    // The beginnings of names are found in one pass, however many they are.
+    let beginning = glob.subject() == Subject::Caller && text.strip_suffix('*').is_some_and(|rest| !rest.contains(SPECIAL));
+    if beginning || Fixed::of(text, glob.subject()).is_some() { 0 } else { text.len() + PER_GLOB }
+}
+
+/// What each glob costs beside its own length.
+const PER_GLOB: usize = 32;
+
+/// The most that all globs of a file may cost.
+pub(super) const MOST_SEARCHED: usize = 64 * 1024;
+
+/// How to write globs that cost nothing.
+pub(super) const LOOKED_UP: &str =
+    "name folders, names and endings: `src/**`, `src/*`, `**/name` and `**/*.ext` are looked up, however many there are";
+
 /// Owners by what their globs compare.
 #[derive(Debug, Clone, Default)]
 struct Keys {
     whole: HashMap<Box<str>, Vec<u32>>,
-    /// The longest of `whole`, in bytes: nothing longer is looked up there.
+    parents: HashMap<Box<str>, Vec<u32>>,
+    /// The longest of these two, in bytes: nothing longer is looked up there.
     longest: usize,
     names: HashMap<Box<str>, Vec<u32>>,
     endings: HashMap<Box<str>, Vec<u32>>,
@@ -62,11 +83,12 @@ struct Keys {
 
 impl Keys {
     fn add(&mut self, part: Part, key: &str, owner: u32) {
+        if matches!(part, Part::Whole | Part::Parent) {
+            self.longest = self.longest.max(key.len());
+        }
         let map = match part {
-            Part::Whole => {
-                self.longest = self.longest.max(key.len());
-                &mut self.whole
-            }
+            Part::Whole => &mut self.whole,
+            Part::Parent => &mut self.parents,
             Part::Name => &mut self.names,
             Part::Ending => &mut self.endings,
         };
@@ -77,15 +99,17 @@ impl Keys {
     }
 
     fn is_empty(&self) -> bool {
-        self.whole.is_empty() && self.names.is_empty() && self.endings.is_empty()
+        self.whole.is_empty() && self.parents.is_empty() && self.names.is_empty() && self.endings.is_empty()
     }
 
     fn of(&self, value: &str) -> impl Iterator<Item = u32> {
-        let whole = if self.whole.is_empty() || value.len() > self.longest { None } else { self.whole.get(value) };
-        let name = value.rsplit('/').next().unwrap_or(value);
+        let short = |text: &&str| text.len() <= self.longest;
+        let whole = if self.whole.is_empty() { None } else { Some(value).filter(short).and_then(|value| self.whole.get(value)) };
+        let (parent, name) = value.rsplit_once('/').map_or((None, value), |(parent, name)| (Some(parent), name));
+        let parent = if self.parents.is_empty() { None } else { parent.filter(short).and_then(|parent| self.parents.get(parent)) };
         let named = if self.names.is_empty() { None } else { self.names.get(name) };
         let ending = if self.endings.is_empty() { None } else { name.rsplit_once('.').and_then(|(_, ending)| self.endings.get(ending)) };
-        [whole, named, ending].into_iter().flatten().flatten().copied()
+        [whole, parent, named, ending].into_iter().flatten().flatten().copied()
     }
 }
 

@@ -40,6 +40,7 @@ mod tests;
 mod tools;
 mod write;
 mod yaml;
+mod yaml_events;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -163,8 +164,7 @@ impl Policy {
         }
         let hash = Self::hash_of(text.as_bytes());
         let core = Core::new(file, hash, catalogue).map_err(|error| {
-            let message = format!("the globs of the policy cannot be compiled: {}", error.kind());
-            PolicyErrors::new(vec![Finding::new(source, Pos::default(), message, Some("write fewer or simpler globs".to_owned()))])
+            PolicyErrors::new(vec![Finding::new(source, Pos::default(), error.to_string(), Some(glob_table::LOOKED_UP.to_owned()))])
         })?;
         Ok(Self { core: Arc::new(core), warnings: reader.warnings })
     }

@@ -209,13 +209,15 @@ impl Denial {
     pub(super) fn new(code: DenialCode, named: impl Into<Vec<Named>>) -> Self {
         let named = named.into();
         let (because, hint) = said(code, Language::En, &named);
-        Self { code, rule: None, because, hint, shadow: Vec::new(), told: Told { named, ..Told::default() } }
+        Self { code, rule: None, because, hint, shadow: Vec::new(), told: Box::new(Told { named, ..Told::default() }) }
     }
 
     /// With a reason that a rule's writer gave, in place of opsgate's.
-    pub(super) fn because_of(self, because: Option<&String>) -> Self {
+    pub(super) fn because_of(mut self, because: Option<&String>) -> Self {
         let Some(because) = because else { return self };
-        Self { because: because.clone(), told: Told { by_the_rule: true, ..self.told }, ..self }
+        self.because.clone_from(because);
+        self.told.by_the_rule = true;
+        self
     }
 
     /// The same in the policy's language. What it says in English is kept for the record.

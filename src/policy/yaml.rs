@@ -8,13 +8,14 @@ use serde_yaml::Spanned;
 use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 use super::diagnostics::{At, Finding, Pos, Source};
+use super::yaml_events;
 
 /// The largest policy file, in bytes.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
 /// The deepest nesting; the language itself needs six.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 /// Enough for 10,000 rules.
-const MAX_NODES: usize = 400_000;
+pub(super) const MAX_NODES: usize = 400_000;
 
 const QUOTE: &str = "put a glob that begins with `*` in quotes";
 
@@ -60,7 +61,27 @@ pub(super) fn read(source: Source<'_>) -> Result<Node, Finding> {
     if source.text.lines().all(|line| matches!(line.trim(), "" | "---" | "\u{feff}") || line.trim_start().starts_with('#')) {
         return Ok(nothing);
     }
-    let options = serde_yaml::options! {
+    match yaml_events::tree(source.text) {
+        Some(root) => Ok(root),
+        None => carefully(source),
+    }
+}
+
+/// Reads the text through serde, which knows what is wrong with a text that cannot be read.
+pub(super) fn carefully(source: Source<'_>) -> Result<Node, Finding> {
+    serde_yaml::from_str_with_options::<Node>(source.text, options()).map_err(|error| finding(source, &error))
+}
+
+/// A scalar without quotes, by itself.
+pub(super) fn scalar(text: &str) -> Option<Value> {
+    match text {
+        "" | "~" => Some(Value::Null),
+        _ => serde_yaml::from_str_with_options::<Value>(text, options()).ok().filter(|value| !matches!(value, Value::List(_) | Value::Map(_))),
+    }
+}
+
+fn options() -> serde_yaml::Options {
+    serde_yaml::options! {
         budget: serde_yaml::budget! {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
@@ -68,7 +89,7 @@ pub(super) fn read(source: Source<'_>) -> Result<Node, Finding> {
             max_events: 2 * MAX_NODES,
             max_total_scalar_bytes: MAX_BYTES,
             max_documents: 1,
-            // INVARIANT: an alias cannot multiply anything, since there is none (test: bombs_are_refused).
+            // INVARIANT: an alias cannot multiply anything, since there is none (test: what_is_meant_to_hurt_is_refused_clearly).
             max_aliases: 0,
             max_anchors: 0,
         },
@@ -78,8 +99,7 @@ pub(super) fn read(source: Source<'_>) -> Result<Node, Finding> {
         emit_comments: false,
         with_snippet: false,
         reject_unsupported_tags: true,
-    };
-    serde_yaml::from_str_with_options::<Node>(source.text, options).map_err(|error| finding(source, &error))
+    }
 }
 
 fn finding(source: Source<'_>, error: &serde_yaml::Error) -> Finding {
@@ -99,6 +119,7 @@ fn finding(source: Source<'_>, error: &serde_yaml::Error) -> Finding {
             let message = other.render_with_formatter(&serde_yaml::UserMessageFormatter);
             // The place is told apart.
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+            let message = if message == "recursion limit exceeded" { too_deep() } else { message };
             let help = message.starts_with("reference to unknown").then(|| QUOTE.to_owned());
             (message, help)
         }
@@ -108,13 +129,17 @@ fn finding(source: Source<'_>, error: &serde_yaml::Error) -> Finding {
     Finding::new(source, at, message, help)
 }
 
+fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} levels")
+}
+
 fn budget(breach: &serde_yaml::budget::BudgetBreach) -> (String, Option<String>) {
     use serde_yaml::budget::BudgetBreach as Breach;
     match breach {
         Breach::Aliases { .. } | Breach::Anchors { .. } => {
             ("anchors and aliases (`&`, `*`) are not part of the policy language".to_owned(), Some(QUOTE.to_owned()))
         }
-        Breach::Depth { .. } => (format!("nested deeper than {MAX_DEPTH} levels"), None),
+        Breach::Depth { .. } => (too_deep(), None),
         Breach::Documents { .. } => ("more than one document in the file".to_owned(), Some("one policy is one document".to_owned())),
         _ => ("the policy has more parts than a policy may have".to_owned(), Some("write fewer rules with wider globs".to_owned())),
     }

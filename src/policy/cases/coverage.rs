@@ -10,7 +10,7 @@ use super::super::model::{Effect, Tier};
 /// Everything in the policy that can decide and has a name, less these names of what decided.
 ///
 /// A rule decides where it is among those that permitted, is the one named as denying, or is a denial in shadow that matched; an
-/// environment where it asks for something or its hours are over, a closed namespace where it denies, `defaults.read` where it permits.
+/// environment where it asks for something or refuses, a closed namespace where it denies, `defaults.read` where it permits.
 pub(super) fn unexercised<'a>(core: &Core, decided_by: impl Iterator<Item = &'a String>) -> Vec<String> {
     // A permission in shadow decides nothing.
     let rules = core.rules.iter().filter(|rule| !(rule.rule.shadow && rule.rule.effect == Effect::Allow));
@@ -23,7 +23,9 @@ pub(super) fn unexercised<'a>(core: &Core, decided_by: impl Iterator<Item = &'a 
     }
     for name in decided_by {
         left.remove(name);
-        left.remove(name.strip_suffix(".hours").unwrap_or_default());
+        for part in [".hours", ".require"] {
+            left.remove(name.strip_suffix(part).unwrap_or_default());
+        }
     }
     left.into_iter().collect()
 }

@@ -26,6 +26,15 @@ const NOON: jiff::Timestamp = jiff::Timestamp::constant(1_735_732_800, 0);
 /// The facts of one call, by the name of the fact; of `path` and `paths` the first.
 type Given<'n> = BTreeMap<&'static str, &'n Node>;
 
+/// What all cases of a file share.
+struct Shared<'n> {
+    /// The names of all facts.
+    known: Vec<&'static str>,
+    defaults: Given<'n>,
+    /// Tools to come: name, system, class.
+    tools: Vec<(String, String, Class)>,
+}
+
 /// A kind of thing touched: its name for one value and for several.
 fn kinds() -> impl Iterator<Item = (&'static str, &'static str, ScopeKind)> + Clone {
     SCOPES.iter().map(|(several, kind)| (kind.name(), *several, *kind)).chain([("tree", "trees", ScopeKind::Tree)])
@@ -39,18 +48,19 @@ impl Reader<'_> {
         let tools = fields.get("tools").map(|node| self.tools_to_come(node)).unwrap_or_default();
         let known: Vec<&'static str> = FACTS.iter().copied().chain(kinds().flat_map(|(one, several, _)| [one, several])).collect();
         let defaults = fields.get("defaults").map(|node| self.given(node, "`defaults`", &known)).unwrap_or_default();
+        let shared = Shared { known, defaults, tools };
         let mut cases = Vec::new();
         match fields.get("cases").map(|node| (node, &node.value)) {
             Some((node, Value::List(_))) => {
                 let mut names = BTreeSet::new();
                 for item in self.items(node, "`cases`") {
-                    self.case(item, &defaults, &known, &tools, &mut names, &mut cases);
+                    self.case(item, &shared, &mut names, &mut cases);
                 }
             }
             Some((node, _)) => self.error(node.at, "`cases` is a list", "begin each case with `- name:`".to_owned()),
             None => self.error(root.at, "the file has no `cases`, so it tests nothing", "write `cases:` and a list".to_owned()),
         }
-        CaseFile { policy, tools, cases }
+        CaseFile { policy, tools: shared.tools, cases }
     }
 
     /// Tools of systems of the design that this version has no tools of: what a policy says of them can be tested before they are there.
@@ -86,16 +96,8 @@ impl Reader<'_> {
         given
     }
 
-    fn case(
-        &mut self,
-        node: &Node,
-        defaults: &Given<'_>,
-        known: &[&'static str],
-        tools: &[(String, String, Class)],
-        names: &mut BTreeSet<String>,
-        cases: &mut Vec<Case>,
-    ) {
-        let keys: Vec<&'static str> = ["name", "each"].iter().chain(EXPECTATIONS).chain(known).copied().collect();
+    fn case(&mut self, node: &Node, shared: &Shared<'_>, names: &mut BTreeSet<String>, cases: &mut Vec<Case>) {
+        let keys: Vec<&'static str> = ["name", "each"].iter().chain(EXPECTATIONS).chain(&shared.known).copied().collect();
         let fields = self.fields(node, "a case", &keys);
         let Some(name) = fields.get("name").and_then(|node| self.text(node, "name")) else {
             if fields.get("name").is_none() {
@@ -107,7 +109,7 @@ impl Reader<'_> {
             self.error(name.at, format!("the name `{}` stands twice", name.value), "give each case its own".to_owned());
         }
         let own = self.given(node, "a case", &keys);
-        let given: Given<'_> = defaults.iter().chain(&own).map(|(key, node)| (*key, *node)).collect();
+        let given: Given<'_> = shared.defaults.iter().chain(&own).map(|(key, node)| (*key, *node)).collect();
         let Some(expected) = self.expected(node, &keys) else { return };
         let each = fields.get("each").map(|node| self.each(node)).unwrap_or_default();
         let count = each.iter().map(|(_, values)| values.len()).fold(1usize, usize::saturating_mul);
@@ -125,7 +127,7 @@ impl Reader<'_> {
                 rest /= values.len().max(1);
             }
             let name = if label.is_empty() { name.value.clone() } else { format!("{} [{}]", name.value, label.join(", ")) };
-            if let Some(asked) = self.asked(node, &given, tools) {
+            if let Some(asked) = self.asked(node, &given, &shared.tools) {
                 cases.push(Case { name, line: node.at.line, asked, expected: expected.clone() });
             }
         }

@@ -58,13 +58,15 @@ const NOT_YET: &[NotYet] = &[
 pub(super) struct Reader<'a> {
     source: Source<'a>,
     pub(super) catalogue: &'a Catalogue,
+    /// What searching for the globs read so far costs.
+    searched: usize,
     pub(super) errors: Vec<Finding>,
     pub(super) warnings: Vec<Warning>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(source: Source<'a>, catalogue: &'a Catalogue) -> Self {
-        Self { source, catalogue, errors: Vec::new(), warnings: Vec::new() }
+        Self { source, catalogue, searched: 0, errors: Vec::new(), warnings: Vec::new() }
     }
 
     pub(super) fn error(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {

@@ -7,7 +7,7 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::forbidden;
 use super::super::decision::Trigger;
-use super::super::diagnostics::{At, Pos, did_you_mean, nearest};
+use super::super::diagnostics::{At, MOST, Pos, did_you_mean, nearest};
 use super::super::glob::{Compare, Pattern, Subject};
 use super::super::model::{Conditions, Effect, File, Rule};
 use super::super::yaml::{Node, Value};
@@ -27,6 +27,9 @@ impl Reader<'_> {
         let mut ids: BTreeMap<String, Pos> = BTreeMap::new();
         let mut bodies: BTreeMap<String, String> = BTreeMap::new();
         for item in items {
+            if self.errors.len() >= MOST {
+                break;
+            }
             let Some(rule) = self.rule(item, file) else { continue };
             if let Some(first) = ids.insert(rule.id.clone(), rule.at) {
                 self.error(

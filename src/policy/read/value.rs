@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::diagnostics::{At, did_you_mean, nearest};
+use super::super::diagnostics::{At, MOST, did_you_mean, nearest};
 use super::super::glob::{Pattern, Subject};
+use super::super::glob_table::{LOOKED_UP, MOST_SEARCHED, searched_bytes};
 use super::super::yaml::{Node, Value};
 use super::Reader;
 
@@ -27,6 +28,9 @@ impl Reader<'_> {
     pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str]) -> Fields<'n> {
         let mut entries = Vec::new();
         for (key, value) in self.entries(node, what) {
+            if self.errors.len() >= MOST {
+                break; // no more are told, and looking for the nearest name is work
+            }
             if known.contains(&key.value.as_str()) {
                 entries.push((key, value));
             } else {
@@ -137,12 +141,27 @@ impl Reader<'_> {
             }
         };
         match Pattern::parse(text, subject) {
-            Ok(value) => Some(At { value, at: node.at }),
+            Ok(value) => self.searchable(At { value, at: node.at }),
             Err((message, help)) => {
                 self.error(node.at, format!("{what}: {message}"), help);
                 None
             }
         }
+    }
+
+    /// Bounds what compiling and asking all globs costs.
+    // INVARIANT: no policy makes the gateway use more memory or time than its size says (test: what_is_meant_to_hurt_is_refused_clearly).
+    fn searchable(&mut self, glob: At<Pattern>) -> Option<At<Pattern>> {
+        let before = self.searched;
+        self.searched += searched_bytes(&glob.value);
+        if self.searched <= MOST_SEARCHED {
+            return Some(glob);
+        }
+        if before <= MOST_SEARCHED {
+            let message = format!("with `{}` the globs of the policy are more to search for than a policy may have", glob.value.text());
+            self.error(glob.at, message, LOOKED_UP.to_owned());
+        }
+        None
     }
 
     /// A list of globs without doubles.

@@ -1,10 +1,12 @@
 //! The policies that were in force, by the hash that records name.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::{Catalogue, Policy};
+use crate::home::{HomeError, archived_policy};
 
 /// The folder in which a gateway keeps each policy it loaded: `<hex of sha256>.yaml`.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub struct Archive {
 /// The most policies that are held at once. Records come in the order of time, so few are needed together.
 const MOST_HELD: usize = 16;
 const ABSENT: &str = "the policy that decided it is not in the home's archive";
-const ANOTHER: &str = "the archived policy has not the hash that the record names";
+const ANOTHER: &str = "the archive has no policy with the hash that the record names, but another";
 const UNREADABLE: &str = "this version cannot read the policy that decided it";
 
 impl Archive {
@@ -44,16 +46,12 @@ impl Archive {
         read
     }
 
+    // INVARIANT: no call is decided again under another policy than its record names (test: an_archive_that_was_changed_is_refused).
     fn load(&self, hash: &str, catalogue: &Catalogue) -> Result<Arc<Policy>, &'static str> {
-        // A record's text becomes part of a path only where it is a digest.
-        let digest =
-            hash.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
-        let path = self.folder.join(format!("{}.yaml", digest.ok_or(ABSENT)?));
-        if path.symlink_metadata().is_err() {
-            return Err(ABSENT);
-        }
-        let policy = Policy::load(&path, catalogue).map_err(|_| UNREADABLE)?;
-        // INVARIANT: no call is decided again under another policy than its record names (test: an_archive_that_was_changed_is_refused).
-        if policy.hash() == hash { Ok(Arc::new(policy)) } else { Err(ANOTHER) }
+        let text = archived_policy(&self.folder, hash).map_err(|error| match error {
+            HomeError::Io { source, .. } if source.kind() == ErrorKind::InvalidData => ANOTHER,
+            _ => ABSENT,
+        })?;
+        Policy::parse(&text, hash, catalogue).map(Arc::new).map_err(|_| UNREADABLE)
     }
 }

@@ -128,12 +128,17 @@ fn what_a_new_policy_changes_is_grouped_wider_first() {
 #[test]
 fn an_archive_that_was_changed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let old = POLICY.replace("no-keys", "keys");
-    let hash = policy(&old).hash().to_owned();
-    let file = folder.path().join(format!("{}.yaml", hash.strip_prefix("sha256:").unwrap()));
-    for (text, found) in [(old.as_str(), Ok(hash.as_str())), (POLICY, Err("has not the hash")), ("version: 9\n", Err("cannot read"))] {
-        std::fs::write(&file, text).unwrap();
-        let found_it = Archive::new(folder.path().to_owned(), None).policy(&hash, &catalogue());
+    let (old, unreadable) = (POLICY.replace("no-keys", "keys"), "version: 9\n");
+    let hash_of = |text: &str| Policy::hash_of(text.as_bytes());
+    let hash = hash_of(&old);
+    for (hash, text, found) in [
+        (&hash, old.as_str(), Ok(hash.as_str())),
+        (&hash, POLICY, Err("but another")),
+        (&hash_of(unreadable), unreadable, Err("cannot read")),
+        (&hash_of("not there"), POLICY, Err("but another")),
+    ] {
+        std::fs::write(folder.path().join(format!("{}.yaml", hash.strip_prefix("sha256:").unwrap())), text).unwrap();
+        let found_it = Archive::new(folder.path().to_owned(), None).policy(hash, &catalogue());
         match (found_it, found) {
             (Ok(policy), Ok(hash)) => assert_eq!(policy.hash(), hash),
             (Err(why), Err(words)) => assert!(why.contains(words), "{why}"),

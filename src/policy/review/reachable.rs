@@ -110,8 +110,9 @@ fn never_in_effect(reader: &mut Reader<'_>, file: &File, catalogue: &Catalogue) 
             return;
         }
         if let Some(deny) = denies().find(|deny| covers.denies_all_of(deny, allow, catalogue)) {
-            let message = format!("the rule `{}` can never take effect: `{}` denies all that it allows", allow.id, deny.id);
-            reader.error(allow.at, message, "drop one of them".to_owned());
+            // Not an error: who denies something in a hurry must not be left with the policy that permits it.
+            let message = format!("the rule `{}` has no effect: `{}` denies all that it allows", allow.id, deny.id);
+            reader.warn(allow.at, message, "drop one of them, unless the denial is for a while".to_owned());
         }
     }
 }

@@ -88,11 +88,6 @@ pub(super) const CASES: &[(&str, &[Told])] = &[
     ("version: 1\nrules:\n  - {id: a, allow: {tools: [workspace_read_file]}, approvals: 1}\n", &[(3, 63, "approvals belong to writes", "")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: a, deny: {paths: [y]}}\n", &[(4, 10, "stands in line 3 already", "own id")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: [x, y]}}\n  - {id: b, deny: {paths: [y, x]}}\n", &[(4, 10, "says what `a` says already", "")]),
-    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: b, allow: {paths: [x]}}\n", &[(4, 10, "never take effect: `a` denies", "")]),
-    (
-        "version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", \"**/x.pem\"]}}\n  - {id: b, allow: {roles: [r], tools: [workspace_read_file], paths: [\"SRC/a/*\", a/x.pem]}}\n",
-        &[(4, 10, "never take effect: `a` denies", "")],
-    ),
     ("version: 1\nrules:\n  - {id: a, allow: {tools: [github_create_issue], refs: [main]}}\n", &[(3, 10, "never touches a ref", "other tools")]),
     ("version: 1\ncallers: {\"key:*\": {}, \"key:**\": {}}\n", &[(2, 24, "never used: `key:*` is closer", "keep one")]),
     ("version: 1\napprovals: {fallback: oncall}\n", &[(2, 23, "no group `oncall`", "")]),
@@ -170,31 +165,6 @@ fn policy_error(text: &str) -> String {
 }
 
 #[test]
-fn bombs_are_refused() {
-    let doubling = (1..20).fold("version: 1\na0: &a0 [x]\n".to_owned(), |text, n| format!("{text}a{n}: &a{n} [*a{}, *a{}]\n", n - 1, n - 1));
-    let deep = format!("version: 1\nrules: {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
-    let deep_blocks = format!("version: 1\nrules:\n{}", (1..5000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>());
-    let large = format!("version: 1\nlanguage: {}\n", "x".repeat(2 * 1024 * 1024));
-    let nodes = format!("version: 1\nrules: [{}]\n", "a,".repeat(500_000));
-    let braces = format!("version: 1\nrules:\n  - {{id: a, deny: {{paths: [\"{}{}\"]}}}}\n", "{a,".repeat(100), "}".repeat(100));
-    let stars = format!("version: 1\nrules:\n  - {{id: a, deny: {{paths: [\"{}b\"]}}}}\n", "*a".repeat(1000));
-    let many = format!("version: 1\n{}", (0..60_000).map(|n| format!("k{n}: 1\n")).collect::<String>());
-    for (name, text) in [
-        ("many", many),
-        ("aliases", doubling),
-        ("depth", deep),
-        ("blocks", deep_blocks),
-        ("size", large),
-        ("nodes", nodes),
-        ("braces", braces),
-        ("stars", stars),
-    ] {
-        let errors = Policy::parse(&text, "p.yaml", &catalogue()).expect_err(name);
-        assert!(errors.to_string().len() < 100_000, "{name}: {} bytes of error", errors.to_string().len());
-    }
-}
-
-#[test]
 fn files_that_are_no_policy_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
@@ -208,12 +178,22 @@ fn files_that_are_no_policy_are_refused() {
     assert_eq!((latin.all()[0].line, latin.all()[0].column), (2, 11), "{latin}");
     let large = Policy::load(&write("large.yaml", &vec![b'#'; yaml::MAX_BYTES + 1]), &catalogue()).unwrap_err();
     assert!(large.to_string().contains("larger than"), "{large}");
+    for strange in [folder.path(), std::path::Path::new("/dev/zero"), std::path::Path::new("/dev/null"), &fifo(folder.path())] {
+        let error = Policy::load(strange, &catalogue()).unwrap_err();
+        assert!(error.to_string().contains("no regular file"), "{}: {error}", strange.display());
+    }
     let marked = Policy::load(&write("marked.yaml", "\u{feff}version: 1\r\nwrite_mode: off\r\n".as_bytes()), &catalogue());
     assert!(marked.is_ok(), "{}", marked.unwrap_err());
 }
 
 const OWNED: &str = "version: 1\npeople: {ana: {github: ana}, ben: {}}\ngroups: {a: [ana], b: [ben]}\ncallers: {\"key:*\": {owner: ana}}\nrules:\n";
 const WRITE: &str = "- {id: w, allow: {tools: [github_create_issue]}";
+/// A pipe that nobody writes into: opening it to read waits for ever.
+fn fifo(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    path
+}
 
 #[test]
 fn what_has_no_effect_is_a_warning() {
@@ -239,6 +219,12 @@ fn what_has_no_effect_is_a_warning() {
         ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", src/a]}}\n", "`src/**` covers `src/a` already"),
         ("version: 1\nnamespaces: {\"kube-*\": forbidden, kube-a: approval}\n", "`kube-a` has no effect"),
         ("version: 1\nrepositories: {\"a/b\": {}}\n", "has no settings"),
+        // Whoever denies something in a hurry must not be left with the policy that permits it.
+        ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: b, allow: {paths: [x]}}\n", "`b` has no effect: `a` denies"),
+        (
+            "version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", \"**/x.pem\"]}}\n  - {id: b, allow: {roles: [r], tools: [workspace_read_file], paths: [\"SRC/a/*\", a/x.pem]}}\n",
+            "`b` has no effect: `a` denies",
+        ),
     ] {
         let policy = policy(text);
         let told: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();

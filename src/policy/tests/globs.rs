@@ -21,7 +21,7 @@ fn value() -> impl Strategy<Value = String> {
 fn glob() -> impl Strategy<Value = String> {
     let part = prop_oneof![4 => name().prop_map(str::to_owned), 1 => prop::sample::select(vec!["*", "**", "*.b", "*.a.b", "?", "{a,b}", "[ab]", "!a", "a*"]).prop_map(str::to_owned)];
     let middle = prop::collection::vec(part, 1..4).prop_map(|parts| parts.join("/"));
-    (prop::sample::select(vec!["", "**/", "**/*.", "/"]), middle, prop::sample::select(vec!["", "/**", "/**"]))
+    (prop::sample::select(vec!["", "**/", "**/*.", "/"]), middle, prop::sample::select(vec!["", "/**", "/*", "/*/**"]))
         .prop_map(|(before, middle, after)| format!("{before}{middle}{after}"))
 }
 

@@ -1,5 +1,6 @@
 //! Policy, tested from its text.
 
+mod bad_input;
 mod decisions;
 mod diff;
 mod errors;
@@ -11,6 +12,7 @@ mod production;
 mod risk;
 mod schema;
 mod shipped;
+mod yaml_both;
 
 use std::sync::LazyLock;
 

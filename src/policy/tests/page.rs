@@ -1,7 +1,7 @@
 //! `docs/policy.md`: its tables are what `decide` answers.
 
 use super::*;
-use ScopeKind::{Namespace, Path, Repo};
+use ScopeKind::{Namespace, Path, Ref, Repo};
 
 const PAGE: &str = include_str!("../../../docs/policy.md");
 
@@ -53,8 +53,8 @@ fn the_table_of_writes_is_true() {
         let [mode, deny, write_mode, allow, whitelisted, approvals] = values else { panic!() };
         let systems = if *mode == "not listed" { "workspace: {}".to_owned() } else { format!("github: {{mode: {mode}}}") };
         let deny = match *deny {
-            "yes" => "  - {id: d, deny: {repos: [\"acme/*\"]}}\n",
-            "shadow" => "  - {id: d, deny: {repos: [\"acme/*\"]}, mode: shadow}\n",
+            "yes" => "  - {id: d, deny: {repos: [\"acme/*\"], refs: [main]}}\n",
+            "shadow" => "  - {id: d, deny: {repos: [\"acme/*\"], refs: [main]}, mode: shadow}\n",
             _ => "",
         };
         let allow = match *allow {
@@ -68,7 +68,7 @@ fn the_table_of_writes_is_true() {
             "version: 1\nwrite_mode: {switch}\ndefaults: {{read: allow}}\ncallers: {{\"local:*\": {{}}}}\nsystems: {{{systems}}}\n\
              repositories: {{\"acme/app\": {{write: {write}}}}}\nrules:\n{deny}{allow}"
         ));
-        let mut ask = Ask::new("github_create_issue", &[(Repo, "acme/app")]);
+        let mut ask = Ask::new("github_create_issue", &[(Repo, "acme/app"), (Ref, "main")]);
         ask.env_off = *write_mode == "WRITE_MODE=off";
         ask.outcome(&policy)
     });
@@ -86,8 +86,8 @@ fn the_table_of_reads_is_true() {
     holds("reads", &columns, |values| {
         let [deny, repository, tier, default, allow] = values else { panic!() };
         let deny = match *deny {
-            "yes" => "  - {id: d, deny: {paths: [src/a]}}\n",
-            "shadow" => "  - {id: d, deny: {paths: [src/a]}, mode: shadow}\n",
+            "yes" => "  - {id: d, deny: {paths: [src/a], namespaces: [\"squad-*\"]}}\n",
+            "shadow" => "  - {id: d, deny: {paths: [src/a], namespaces: [\"squad-*\"]}, mode: shadow}\n",
             _ => "",
         };
         let repository = match *repository {
