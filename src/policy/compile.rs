@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
+use super::explain::Plain;
 use super::glob::{Compare, Pattern, Subject};
 use super::glob_table::{GlobTable, MOST_SEARCHED, searched_bytes};
 use super::limits::Limits;
@@ -98,6 +99,7 @@ pub(super) struct CompiledRule {
     /// For allow rules: what covers a value of each kind.
     pub(super) covers: Vec<(ScopeKind, GlobTable)>,
     pub(super) quorums: Vec<Quorum>,
+    pub(super) plain: Plain,
 }
 
 pub(super) struct CompiledRepository {
@@ -363,7 +365,7 @@ impl CompiledRule {
             Some(RuleApprovals::Count(count)) => vec![Quorum { group: approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }],
             Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
         };
-        Ok(Self { rule, callers, triggers, environments: named, kinds, covers, quorums })
+        Ok(Self { rule, callers, triggers, environments: named, kinds, covers, quorums, plain: Plain::default() })
     }
 
     /// Whether all that the rule says of the asker holds: role, caller, trigger, environment.

@@ -126,7 +126,7 @@ impl Pattern {
 
     /// Whether, as an *allow* glob for paths, everything in this folder is certain to match.
     pub(super) fn covers_folder(&self, folder: &str) -> bool {
-        if matches!(self.text.as_str(), "**" | "**/*" | "**/**") {
+        if covers_everything(&self.text) {
             return true;
         }
         let Some(top) = self.text.strip_suffix("/**").filter(|_| folder != ".") else { return false };
@@ -140,8 +140,12 @@ impl Pattern {
         if folder == "." {
             return true;
         }
-        let fixed = self.text.split('/').take_while(|part| !part.contains(WILD));
-        fixed.zip(folder.split('/')).all(|(fixed, part)| fixed == part)
+        self.fixed_folders().into_iter().zip(folder.split('/')).all(|(fixed, part)| fixed == part)
+    }
+
+    /// The parts before the first with a wildcard.
+    pub(super) fn fixed_folders(&self) -> Vec<&str> {
+        self.text.split('/').take_while(|part| !part.contains(WILD)).collect()
     }
 
     /// Orders by how closely a glob names its things, the closest first: a literal name before any glob; then the longer
@@ -156,6 +160,11 @@ impl Pattern {
         let fixed = self.text.chars().filter(|c| !WILD.contains(c)).count();
         (self.is_literal(), prefix, fixed, std::cmp::Reverse(self.text.matches("**").count()))
     }
+}
+
+/// Whether such an allow glob for paths covers every folder.
+pub(super) fn covers_everything(text: &str) -> bool {
+    matches!(text, "**" | "**/*" | "**/**")
 }
 
 const WILD: [char; 4] = ['*', '?', '[', '{'];

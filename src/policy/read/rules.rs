@@ -232,6 +232,11 @@ impl Reader<'_> {
     }
 }
 
+/// All that a rule says, in one spelling.
+pub(in super::super) fn said(rule: &Rule) -> String {
+    format!("{} {} {:?}", rule.id, body(rule), rule.approvals)
+}
+
 fn body(rule: &Rule) -> String {
     format!("{}{:?} {}", if rule.shadow { "shadow " } else { "" }, rule.effect, when(&rule.when))
 }

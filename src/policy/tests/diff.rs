@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::review::samples::{Sampled, Samples, every_value};
+use super::super::review::callers::Sampled;
+use super::super::review::samples::{Samples, every_value};
 use super::super::review::touches::touches;
 use super::laws::{Draft, compiled, draft, numbered};
 use super::*;
