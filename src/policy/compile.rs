@@ -96,8 +96,6 @@ pub(super) struct CompiledRule {
     pub(super) environments: Option<u32>,
     /// One bit for each kind of scope that the rule names.
     pub(super) kinds: u16,
-    /// For allow rules: what covers a value of each kind.
-    pub(super) covers: Vec<(ScopeKind, GlobTable)>,
     pub(super) quorums: Vec<Quorum>,
     pub(super) plain: Plain,
 }
@@ -353,19 +351,13 @@ impl CompiledRule {
             environments.iter().zip(0u32..).filter(|(one, _)| is_named(one)).fold(0, |bits, (_, place)| bits | environment_bit(place))
         });
         let kinds = rule.when.scopes.iter().fold(0, |bits, (kind, _)| bits | bit(*kind));
-        let mut covers = Vec::new();
-        if rule.effect == Effect::Allow {
-            for (kind, globs) in &rule.when.scopes {
-                covers.push((*kind, GlobTable::of(globs.iter().map(|glob| &glob.value), Compare::Exact)?));
-            }
-        }
         let quorums = match &rule.approvals {
             None => approvals.quorums.clone(),
             Some(RuleApprovals::Count(0)) => Vec::new(),
             Some(RuleApprovals::Count(count)) => vec![Quorum { group: approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }],
             Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
         };
-        Ok(Self { rule, callers, triggers, environments: named, kinds, covers, quorums, plain: Plain::default() })
+        Ok(Self { rule, callers, triggers, environments: named, kinds, quorums, plain: Plain::default() })
     }
 
     /// Whether all that the rule says of the asker holds: role, caller, trigger, environment.

@@ -120,11 +120,11 @@ impl Core {
     }
 }
 
-/// What a rule matches, compiled for it alone when it is first asked one by one.
+/// What a rule matches, compiled for it alone when it is first asked by itself: of thousands of rules few ever are.
 #[derive(Default)]
 pub(super) struct Plain {
     tools: OnceLock<GlobTable>,
-    denies: OnceLock<Vec<(ScopeKind, GlobTable)>>,
+    scopes: OnceLock<Vec<(ScopeKind, GlobTable)>>,
 }
 
 impl Plain {
@@ -134,13 +134,19 @@ impl Plain {
             || (globs().next().is_some() && self.tools.get_or_init(|| GlobTable::of(globs(), Compare::Exact).unwrap_or_default()).is_match(name))
     }
 
+    /// For an allow rule: what covers a value of each kind. The globs are known to be well formed; one that were not would cover nothing.
+    pub(super) fn covers(&self, rule: &Rule) -> &[(ScopeKind, GlobTable)] {
+        let table = |globs: &[At<Pattern>]| GlobTable::of(globs.iter().map(|glob| &glob.value), Compare::Exact).unwrap_or_default();
+        self.scopes.get_or_init(|| rule.when.scopes.iter().map(|(kind, globs)| (*kind, table(globs))).collect())
+    }
+
     /// For a deny rule: what matches a value of each kind.
     pub(super) fn denies(&self, rule: &Rule) -> &[(ScopeKind, GlobTable)] {
         let table = |kind: ScopeKind, globs: &[At<Pattern>], texts: &dyn Fn(&Pattern) -> Vec<String>| {
             let texts = globs.iter().flat_map(|glob| texts(&glob.value)).map(|text| (text, 0));
             (kind, GlobTable::new(texts, Subject::Scope(kind), Compare::Folded).unwrap_or_default())
         };
-        self.denies.get_or_init(|| {
+        self.scopes.get_or_init(|| {
             let tables = rule.when.scopes.iter().flat_map(|(kind, globs)| match kind {
                 ScopeKind::Path => vec![table(*kind, globs, &Pattern::hides_files), table(ScopeKind::Tree, globs, &Pattern::hides_folders)],
                 _ => vec![table(*kind, globs, &|glob| vec![glob.text().to_owned()])],

@@ -73,7 +73,7 @@ impl Pattern {
         if braces(text) > MAX_BRACES {
             return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
         }
-        let pattern = Self { text: text.nfc().collect(), subject };
+        let pattern = Self { text: if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }, subject };
         // Both ways, so that what is compiled later is known to be well formed. What is looked up is not compiled.
         for compare in [Compare::Exact, Compare::Folded].into_iter().filter(|_| Fixed::of(&pattern.text, subject).is_none()) {
             compile(&pattern.text, subject, compare).map_err(|error| (format!("the glob `{text}` is not well formed: {}", error.kind()), None))?;

@@ -153,7 +153,7 @@ impl Samples {
 
     /// The call with a value that the rule names for each kind that it does; `None` where there is none.
     fn named_by(&self, rule: &CompiledRule, lists: &Lists, base: &Pick) -> Option<Pick> {
-        let tables = if rule.rule.effect == Effect::Allow { rule.covers.as_slice() } else { rule.plain.denies(&rule.rule) };
+        let tables = if rule.rule.effect == Effect::Allow { rule.plain.covers(&rule.rule) } else { rule.plain.denies(&rule.rule) };
         let names = |kind: ScopeKind, value: &str| match (rule.rule.effect, kind) {
             (Effect::Allow, ScopeKind::Tree) => {
                 rule.rule.when.scopes.iter().any(|(kind, globs)| *kind == ScopeKind::Path && globs.iter().any(|glob| glob.value.covers_folder(value)))
