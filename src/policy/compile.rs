@@ -91,7 +91,7 @@ pub(super) struct ToolEntry {
 
 pub(super) struct CompiledRule {
     pub(super) rule: Rule,
-    callers: Option<GlobTable>,
+    callers: Option<Box<GlobTable>>,
     triggers: Option<u8>,
     pub(super) environments: Option<u32>,
     /// One bit for each kind of scope that the rule names.
@@ -344,7 +344,8 @@ fn allow_tables(members: &[u32], rules: &[CompiledRule]) -> Result<Vec<(ScopeKin
 impl CompiledRule {
     fn new(rule: Rule, environments: &[Environment], approvals: &Approvals) -> Result<Self, globset::Error> {
         let compare = if rule.effect == Effect::Deny { Compare::Folded } else { Compare::Exact };
-        let callers = rule.when.callers.as_ref().map(|callers| GlobTable::of(callers.iter().map(|one| &one.value), compare)).transpose()?;
+        let callers =
+            rule.when.callers.as_ref().map(|callers| GlobTable::of(callers.iter().map(|one| &one.value), compare).map(Box::new)).transpose()?;
         let triggers = rule.when.triggers.as_ref().map(|list| list.iter().fold(0, |bits, trigger| bits | trigger_bit(*trigger)));
         let named = rule.when.environments.as_ref().map(|names| {
             let is_named = |one: &Environment| names.iter().any(|name| name.value == one.name || one.aliases.contains(&name.value));

@@ -123,7 +123,7 @@ impl Core {
 /// What a rule matches, compiled for it alone when it is first asked by itself: of thousands of rules few ever are.
 #[derive(Default)]
 pub(super) struct Plain {
-    tools: OnceLock<GlobTable>,
+    tools: OnceLock<Box<GlobTable>>,
     scopes: OnceLock<Vec<(ScopeKind, GlobTable)>>,
 }
 
@@ -131,7 +131,8 @@ impl Plain {
     pub(super) fn names(&self, tools: &[At<Pattern>], name: &str) -> bool {
         let globs = || tools.iter().map(|tool| &tool.value).filter(|tool| !tool.is_literal());
         tools.iter().any(|tool| tool.value.text() == name)
-            || (globs().next().is_some() && self.tools.get_or_init(|| GlobTable::of(globs(), Compare::Exact).unwrap_or_default()).is_match(name))
+            || (globs().next().is_some()
+                && self.tools.get_or_init(|| Box::new(GlobTable::of(globs(), Compare::Exact).unwrap_or_default())).is_match(name))
     }
 
     /// For an allow rule: what covers a value of each kind. The globs are known to be well formed; one that were not would cover nothing.

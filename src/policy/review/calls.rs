@@ -50,11 +50,12 @@ impl Samples {
         let shapes = touches(&tool.name).unwrap_or(&unknown);
         let situations = if tool.class == Class::Write { self.situations.clone() } else { self.situations.iter().take(1).copied().collect() };
         let most = (most / (shapes.len() * situations.len()).max(1)).max(1);
+        let rules = self.rules_about(tool, policies);
         let mut calls = Vec::new();
         for shape in shapes {
             let lists = self.lists(tool, shape);
             let all = lists.iter().fold(1usize, |product, (_, list)| product.saturating_mul(list.len()));
-            let picks = if all <= most { every(&lists) } else { self.around_rules(tool, &lists, policies, most) };
+            let picks = if all <= most { every(&lists) } else { around_rules(&lists, &self.bases(tool, &lists, policies, &rules), most) };
             self.partial |= all > picks.len();
             for (now, change) in &situations {
                 for pick in &picks {
@@ -81,61 +82,39 @@ impl Samples {
         shape.iter().map(list).collect()
     }
 
-    /// A call that no glob is about; calls that rules are about, those that changed before the others; around each of them every other value
-    /// of each kind; then pairs of values.
-    fn around_rules(&self, tool: &ToolEntry, lists: &Lists, policies: &[&Core], most: usize) -> Vec<Pick> {
-        let (mut picks, mut seen) = (Vec::new(), HashSet::new());
-        let mut put = |pick: Pick| {
-            let room = picks.len() < most;
-            if room && seen.insert(pick.clone()) {
-                picks.push(pick);
-            }
-            room
+    /// The rules of each policy that are about the tool, those that changed first.
+    fn rules_about<'c>(&self, tool: &ToolEntry, policies: &[&'c Core]) -> Vec<(usize, &'c CompiledRule)> {
+        let about = |rule: &CompiledRule| {
+            let when = &rule.rule.when;
+            when.tools.as_ref().is_none_or(|tools| rule.plain.names(tools, &tool.name))
+                && when.systems.as_ref().is_none_or(|systems| systems.iter().any(|system| system.value == tool.system))
         };
-        let bases = self.bases(tool, lists, policies);
-        bases.iter().all(|base| put(base.clone()));
-        let with =
-            |base: &Pick, at: usize, nth: usize| -> Pick { base.iter().enumerate().map(|(kind, old)| if kind == at { nth } else { *old }).collect() };
-        let mut singles = bases.iter().flat_map(|base| lists.iter().enumerate().map(move |(at, (_, list))| (base, at, list.len())));
-        let open = singles.all(|(base, at, length)| (0..length).all(|nth| put(with(base, at, nth))));
-        if let (true, Some(base)) = (open, bases.first()) {
-            let kinds = || lists.iter().map(|(_, list)| list.len()).enumerate();
-            let pairs = kinds().flat_map(|(at, one)| kinds().skip(at + 1).map(move |(other_at, other)| ((at, one), (other_at, other))));
-            for ((at, one), (other_at, other)) in pairs {
-                (0..one).all(|nth| (0..other).all(|other| put(with(&with(base, at, nth), other_at, other))));
-            }
-        }
-        picks
+        let of = |(nth, core): (usize, &&'c Core)| core.rules.iter().filter(|rule| about(rule)).map(move |rule| (nth, rule)).collect::<Vec<_>>();
+        let mut rules: Vec<_> = policies.iter().enumerate().flat_map(of).collect();
+        rules.sort_by_key(|(_, rule)| !self.changed_rules.contains(&rule.rule.id));
+        rules
     }
 
-    fn bases(&self, tool: &ToolEntry, lists: &Lists, policies: &[&Core]) -> Vec<Pick> {
-        let mut rules: Vec<(&Core, &CompiledRule)> = Vec::new();
-        for core in policies {
-            let about = |rule: &&CompiledRule| {
-                let when = &rule.rule.when;
-                when.tools.as_ref().is_none_or(|tools| rule.plain.names(tools, &tool.name))
-                    && when.systems.as_ref().is_none_or(|systems| systems.iter().any(|system| system.value == tool.system))
-            };
-            rules.extend(core.rules.iter().filter(about).map(|rule| (*core, rule)));
-        }
-        rules.sort_by_key(|(_, rule)| !self.changed_rules.contains(&rule.rule.id));
+    fn bases(&self, tool: &ToolEntry, lists: &Lists, policies: &[&Core], rules: &[(usize, &CompiledRule)]) -> Vec<Pick> {
         let neutral: Pick = lists.iter().map(|_| 0).collect();
-        let writable = |core: &Core, base: Pick| -> Pick {
-            let nth = |(kind, list): &(ScopeKind, Vec<usize>), old: usize| match kind {
+        // Where a write may go at all, as far as the whitelist says.
+        let writable = |core: &Core| -> Pick {
+            let nth = |(kind, list): &(ScopeKind, Vec<usize>)| match kind {
                 ScopeKind::Repo if tool.class == Class::Write => {
-                    list.iter().position(|place| core.says_write(&core.repository_globs_exact, self.value(*kind, *place))).unwrap_or(old)
+                    list.iter().position(|place| core.says_write(&core.repository_globs_exact, self.value(*kind, *place))).unwrap_or(0)
                 }
-                _ => old,
+                _ => 0,
             };
-            lists.iter().zip(base).map(|(list, old)| nth(list, old)).collect()
+            lists.iter().map(nth).collect()
         };
+        let starts: Vec<Pick> = policies.iter().map(|core| writable(core)).collect();
         let of = |effect: Effect| rules.iter().filter(move |(_, rule)| rule.rule.effect == effect).take(MOST_RULES);
-        let mut bases = vec![neutral.clone()];
-        for (core, rule) in of(Effect::Allow) {
+        let mut bases = vec![neutral];
+        for (policy, rule) in of(Effect::Allow) {
             if bases.len() > MOST_BASES {
                 break;
             }
-            let base = self.named_by(rule, lists, &writable(core, neutral.clone()));
+            let base = starts.get(*policy).and_then(|start| self.named_by(rule, lists, start));
             bases.extend(base.filter(|base| !bases.contains(base)));
         }
         // A denial shows where the call is allowed otherwise.
@@ -171,4 +150,30 @@ impl Samples {
         }
         Some(pick)
     }
+}
+
+/// A call that no glob is about; calls that rules are about, those that changed before the others; around each of them every other value
+/// of each kind; then pairs of values.
+fn around_rules(lists: &Lists, bases: &[Pick], most: usize) -> Vec<Pick> {
+    let (mut picks, mut seen) = (Vec::new(), HashSet::new());
+    let mut put = |pick: Pick| {
+        let room = picks.len() < most;
+        if room && seen.insert(pick.clone()) {
+            picks.push(pick);
+        }
+        room
+    };
+    bases.iter().all(|base| put(base.clone()));
+    let with =
+        |base: &Pick, at: usize, nth: usize| -> Pick { base.iter().enumerate().map(|(kind, old)| if kind == at { nth } else { *old }).collect() };
+    let mut singles = bases.iter().flat_map(|base| lists.iter().enumerate().map(move |(at, (_, list))| (base, at, list.len())));
+    let open = singles.all(|(base, at, length)| (0..length).all(|nth| put(with(base, at, nth))));
+    if let (true, Some(base)) = (open, bases.first()) {
+        let kinds = || lists.iter().map(|(_, list)| list.len()).enumerate();
+        let pairs = kinds().flat_map(|(at, one)| kinds().skip(at + 1).map(move |(other_at, other)| ((at, one), (other_at, other))));
+        for ((at, one), (other_at, other)) in pairs {
+            (0..one).all(|nth| (0..other).all(|other| put(with(&with(base, at, nth), other_at, other))));
+        }
+    }
+    picks
 }

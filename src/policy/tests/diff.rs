@@ -87,6 +87,51 @@ proptest! {
     }
 }
 
+/// Where there is too much to try all of it, what changed is tried first, whatever it is about.
+#[test]
+fn a_change_among_many_rules_is_told() {
+    let many: String = (0..400)
+        .map(|n| format!("  - {{id: d{n}, deny: {{tools: [workspace_read_file], repos: [\"/src/r{n}\"], paths: [\"p{n}/**\"]}}}}\n"))
+        .collect();
+    let of = |more: &str| {
+        policy(&format!(
+            "version: 1\nwrite_mode: on\ncallers: {{\"local:*\": {{}}}}\nsystems: {{workspace: {{mode: approval_required_write}}}}\n\
+             repositories: {{\"/src/**\": {{write: true}}}}\nrules:\n  - {{id: read, allow: {{tools: [\"workspace_read_file\"], paths: [\"p9*/**\", \"zz/**\"]}}}}\n{many}{more}"
+        ))
+    };
+    let old = of("");
+    for (more, direction, tool, target) in [
+        (
+            "  - {id: zz, deny: {tools: [workspace_read_file], repos: [\"/src/zz\"], paths: [\"zz/keys/**\"]}}\n",
+            Direction::Narrower,
+            "workspace_read_file",
+            "zz/keys",
+        ),
+        (
+            "  - {id: zz, allow: {tools: [workspace_read_file], repos: [\"/src/zz\"], paths: [\"yy/**\"]}}\n",
+            Direction::Wider,
+            "workspace_read_file",
+            "yy/**",
+        ),
+        (
+            "  - {id: zz, allow: {tools: [workspace_write_file], repos: [\"/src/zz\"], paths: [\"yy/**\"]}}\n",
+            Direction::Wider,
+            "workspace_write_file",
+            "yy/**",
+        ),
+    ] {
+        for (one, other, direction) in
+            [(&old, &of(more), direction), (&of(more), &old, if direction == Direction::Wider { Direction::Narrower } else { Direction::Wider })]
+        {
+            let diff = one.diff(other).unwrap();
+            assert!(diff.partial, "{more}");
+            let told = |change: &Change| change.direction == direction && change.tools == [tool] && change.sentence().contains(target);
+            assert!(diff.changes.iter().any(told), "{more}: {:?}", diff.changes);
+        }
+    }
+    assert!(!old.diff(&of("")).unwrap().partial, "a policy is compared with itself");
+}
+
 /// What `change` says, what a name says and what time it is are sampled too.
 #[test]
 fn what_risk_and_environments_look_at_is_sampled() {
