@@ -90,8 +90,8 @@ fn main() {
 
 /// What a reviewer waits for: the matrix of a policy of many rules of all sorts, callers and repositories, and what one more rule changes.
 fn reviewed(size: usize) {
-    let entry = [allow_read, allow_write, deny_named, deny_common];
-    let rules: String = (0..size).map(|n| entry[n % entry.len()](n)).collect();
+    let entries = [allow_read, allow_write, deny_named, deny_common];
+    let rules: String = (0..size).zip(entries.iter().cycle()).map(|(n, entry)| entry(n)).collect();
     let (callers, repositories): (String, String) = ((0..size / 20).map(caller).collect(), (0..size / 20).map(repository).collect());
     let of = |more: &str| {
         let text = text("deny", &callers, &repositories, &format!("{rules}{more}"));
