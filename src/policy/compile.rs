@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
+use super::explain::Plain;
 use super::glob::{Compare, Pattern, Subject};
 use super::glob_table::{GlobTable, MOST_SEARCHED, searched_bytes};
 use super::limits::Limits;
@@ -90,14 +91,13 @@ pub(super) struct ToolEntry {
 
 pub(super) struct CompiledRule {
     pub(super) rule: Rule,
-    callers: Option<GlobTable>,
+    callers: Option<Box<GlobTable>>,
     triggers: Option<u8>,
     pub(super) environments: Option<u32>,
     /// One bit for each kind of scope that the rule names.
     pub(super) kinds: u16,
-    /// For allow rules: what covers a value of each kind.
-    pub(super) covers: Vec<(ScopeKind, GlobTable)>,
     pub(super) quorums: Vec<Quorum>,
+    pub(super) plain: Plain,
 }
 
 pub(super) struct CompiledRepository {
@@ -344,26 +344,21 @@ fn allow_tables(members: &[u32], rules: &[CompiledRule]) -> Result<Vec<(ScopeKin
 impl CompiledRule {
     fn new(rule: Rule, environments: &[Environment], approvals: &Approvals) -> Result<Self, globset::Error> {
         let compare = if rule.effect == Effect::Deny { Compare::Folded } else { Compare::Exact };
-        let callers = rule.when.callers.as_ref().map(|callers| GlobTable::of(callers.iter().map(|one| &one.value), compare)).transpose()?;
+        let callers =
+            rule.when.callers.as_ref().map(|callers| GlobTable::of(callers.iter().map(|one| &one.value), compare).map(Box::new)).transpose()?;
         let triggers = rule.when.triggers.as_ref().map(|list| list.iter().fold(0, |bits, trigger| bits | trigger_bit(*trigger)));
         let named = rule.when.environments.as_ref().map(|names| {
             let is_named = |one: &Environment| names.iter().any(|name| name.value == one.name || one.aliases.contains(&name.value));
             environments.iter().zip(0u32..).filter(|(one, _)| is_named(one)).fold(0, |bits, (_, place)| bits | environment_bit(place))
         });
         let kinds = rule.when.scopes.iter().fold(0, |bits, (kind, _)| bits | bit(*kind));
-        let mut covers = Vec::new();
-        if rule.effect == Effect::Allow {
-            for (kind, globs) in &rule.when.scopes {
-                covers.push((*kind, GlobTable::of(globs.iter().map(|glob| &glob.value), Compare::Exact)?));
-            }
-        }
         let quorums = match &rule.approvals {
             None => approvals.quorums.clone(),
             Some(RuleApprovals::Count(0)) => Vec::new(),
             Some(RuleApprovals::Count(count)) => vec![Quorum { group: approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }],
             Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
         };
-        Ok(Self { rule, callers, triggers, environments: named, kinds, covers, quorums })
+        Ok(Self { rule, callers, triggers, environments: named, kinds, quorums, plain: Plain::default() })
     }
 
     /// Whether all that the rule says of the asker holds: role, caller, trigger, environment.

@@ -73,7 +73,7 @@ impl Pattern {
         if braces(text) > MAX_BRACES {
             return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
         }
-        let pattern = Self { text: text.nfc().collect(), subject };
+        let pattern = Self { text: if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }, subject };
         // Both ways, so that what is compiled later is known to be well formed. What is looked up is not compiled.
         for compare in [Compare::Exact, Compare::Folded].into_iter().filter(|_| Fixed::of(&pattern.text, subject).is_none()) {
             compile(&pattern.text, subject, compare).map_err(|error| (format!("the glob `{text}` is not well formed: {}", error.kind()), None))?;
@@ -128,7 +128,7 @@ impl Pattern {
 
     /// Whether, as an *allow* glob for paths, everything in this folder is certain to match.
     pub(super) fn covers_folder(&self, folder: &str) -> bool {
-        if matches!(self.text.as_str(), "**" | "**/*" | "**/**") {
+        if covers_everything(&self.text) {
             return true;
         }
         let Some(top) = self.text.strip_suffix("/**").filter(|_| folder != ".") else { return false };
@@ -142,8 +142,12 @@ impl Pattern {
         if folder == "." {
             return true;
         }
-        let fixed = self.text.split('/').take_while(|part| !part.contains(WILD));
-        fixed.zip(folder.split('/')).all(|(fixed, part)| fixed == part)
+        self.fixed_folders().into_iter().zip(folder.split('/')).all(|(fixed, part)| fixed == part)
+    }
+
+    /// The parts before the first with a wildcard.
+    pub(super) fn fixed_folders(&self) -> Vec<&str> {
+        self.text.split('/').take_while(|part| !part.contains(WILD)).collect()
     }
 
     /// Orders by how closely a glob names its things, the closest first: a literal name before any glob; then the longer
@@ -158,6 +162,11 @@ impl Pattern {
         let fixed = self.text.chars().filter(|c| !WILD.contains(c)).count();
         (self.is_literal(), prefix, fixed, std::cmp::Reverse(self.text.matches("**").count()))
     }
+}
+
+/// Whether such an allow glob for paths covers every folder.
+pub(super) fn covers_everything(text: &str) -> bool {
+    matches!(text, "**" | "**/*" | "**/**")
 }
 
 const WILD: [char; 4] = ['*', '?', '[', '{'];

@@ -11,6 +11,8 @@ mod rules;
 pub(super) mod settings;
 mod value;
 
+pub(super) use rules::said;
+
 use super::catalogue::Catalogue;
 use super::diagnostics::{Finding, MOST, Pos, Source, Warning};
 use super::model::{File, Pii};

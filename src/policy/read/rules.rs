@@ -9,6 +9,7 @@ use super::super::catalogue::forbidden;
 use super::super::decision::Trigger;
 use super::super::diagnostics::{At, MOST, Pos, did_you_mean, nearest};
 use super::super::glob::{Compare, Pattern, Subject};
+use super::super::glob_table::GlobTable;
 use super::super::model::{Conditions, Effect, File, Rule};
 use super::super::yaml::{Node, Value};
 use super::{Reader, keys};
@@ -37,6 +38,10 @@ impl Reader<'_> {
                     format!("the rule id `{}` stands in line {} already", rule.id, first.line),
                     "give each rule its own id".to_owned(),
                 );
+            }
+            // With too many globs some were left out, and rules look alike that are not.
+            if self.is_too_much() {
+                continue;
             }
             if let Some(other) = bodies.insert(body(&rule), rule.id.clone()).filter(|other| *other != rule.id) {
                 self.error(rule.at, format!("the rule `{}` says what `{other}` says already", rule.id), "keep one".to_owned());
@@ -145,8 +150,8 @@ impl Reader<'_> {
             }
         }
         let catalogue = self.catalogue;
-        let known = catalogue.systems();
         for system in when.systems.iter().flatten() {
+            let known = catalogue.systems();
             if !known.contains(&system.value.as_str()) {
                 let globbed = system.value.contains(['*', '?', '[', '{']).then(|| "a system is named whole, without wildcards".to_owned());
                 let help = globbed.or_else(|| did_you_mean(&system.value, known.iter().copied()));
@@ -192,7 +197,10 @@ impl Reader<'_> {
     }
 
     fn tools_of(&self, glob: &Pattern) -> impl Iterator<Item = Class> {
-        self.catalogue.tools().filter(|(name, _)| glob.matches_once(Compare::Exact, name)).map(|(_, listed)| listed.class)
+        let named = if glob.is_literal() { self.catalogue.tool(glob.text()).map(|(_, class)| class) } else { None };
+        let table = if glob.is_literal() { None } else { GlobTable::of([glob], Compare::Exact).ok() };
+        let matched = table.into_iter().flat_map(|table| self.catalogue.tools().filter(move |(name, _)| table.is_match(name)));
+        named.into_iter().chain(matched.map(|(_, listed)| listed.class))
     }
 
     /// A tool that is named must exist, or belong to a system whose tools are still to come.
@@ -232,27 +240,30 @@ impl Reader<'_> {
     }
 }
 
+/// All that a rule says, in one spelling.
+pub(in super::super) fn said(rule: &Rule) -> String {
+    format!("{} {} {:?}", rule.id, body(rule), rule.approvals)
+}
+
+/// What a rule does and when, in one spelling, so that the same rule written twice is seen. No name has a control character.
 fn body(rule: &Rule) -> String {
-    format!("{}{:?} {}", if rule.shadow { "shadow " } else { "" }, rule.effect, when(&rule.when))
-}
-
-/// The conditions in one spelling, so that the same rule written twice is seen.
-fn when(when: &Conditions) -> String {
-    let triggers = when.triggers.as_ref().map(|list| sorted(list.iter().map(|one| one.name())));
-    let scopes: Vec<_> = when.scopes.iter().map(|(kind, list)| (kind.name(), sorted(list.iter().map(|one| one.value.text())))).collect();
-    format!("{:?}", (names(&when.roles), globs(&when.callers), globs(&when.tools), names(&when.systems), triggers, names(&when.environments), scopes))
-}
-
-fn names(list: &Option<Vec<At<String>>>) -> Option<Vec<&str>> {
-    list.as_ref().map(|list| sorted(list.iter().map(|one| one.value.as_str())))
-}
-
-fn globs(list: &Option<Vec<At<Pattern>>>) -> Option<Vec<&str>> {
-    list.as_ref().map(|list| sorted(list.iter().map(|one| one.value.text())))
-}
-
-fn sorted<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    names
+    let when = &rule.when;
+    let mut text = String::with_capacity(160);
+    text.push_str(if rule.shadow { "shadow " } else { "" });
+    text.push_str(if rule.effect == Effect::Deny { "deny" } else { "allow" });
+    let mut add = |name: &str, mut items: Vec<&str>| {
+        items.sort_unstable();
+        text.push('\u{1}');
+        text.push_str(name);
+        items.iter().for_each(|item| text.extend(["\u{2}", item]));
+    };
+    for (name, list) in [("roles", &when.roles), ("systems", &when.systems), ("environments", &when.environments)] {
+        list.iter().for_each(|list| add(name, list.iter().map(|one| one.value.as_str()).collect()));
+    }
+    for (name, list) in [("callers", &when.callers), ("tools", &when.tools)] {
+        list.iter().for_each(|list| add(name, list.iter().map(|one| one.value.text()).collect()));
+    }
+    when.triggers.iter().for_each(|list| add("triggers", list.iter().map(|one| one.name()).collect()));
+    when.scopes.iter().for_each(|(kind, list)| add(kind.name(), list.iter().map(|one| one.value.text()).collect()));
+    text
 }

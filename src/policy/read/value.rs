@@ -164,6 +164,11 @@ impl Reader<'_> {
         None
     }
 
+    /// Whether there are more globs to search for than a policy may have, so that some were not kept.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.searched > MOST_SEARCHED
+    }
+
     /// A list of globs without doubles.
     pub(super) fn globs(&mut self, node: &Node, what: &str, subject: Subject) -> Vec<At<Pattern>> {
         let mut globs: Vec<At<Pattern>> = Vec::new();

@@ -38,6 +38,9 @@ pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
 /// The tools of the catalogue that the conditions can be about, where they name tools.
 pub(super) fn named_tools<'c>(when: &Conditions, catalogue: &'c Catalogue) -> Vec<(&'c str, &'c str, Class)> {
     let tools = || when.tools.iter().flatten().map(|tool| &tool.value);
+    if tools().all(Pattern::is_literal) {
+        return tools().filter_map(|tool| catalogue.named(tool.text())).collect();
+    }
     let globs = GlobTable::of(tools().filter(|tool| !tool.is_literal()), Compare::Exact).unwrap_or_default();
     let named = |name: &str| tools().any(|tool| tool.text() == name) || globs.is_match(name);
     catalogue.tools().filter(|(name, _)| named(name)).map(|(name, listed)| (name, listed.system.as_str(), listed.class)).collect()
