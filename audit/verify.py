@@ -39,6 +39,7 @@ CHECKPOINT_LIMIT = 60 * 1_000_000
 TYPES = {
     "call.intent": True, "call.outcome": True, "call.refused": True,
     "genesis": False, "heartbeat": False, "clock.jump": False, "segment.begin": False, "segment.end": False,
+    "policy.rejected": False,
     "policy.loaded": None, "key.rotated": None, "log.recovered": None, "log.restored": None, "data.erased": None, "log.pruned": None,
 }
 APPROVAL = re.compile(r"approval\.[a-z_]{1,32}\Z")

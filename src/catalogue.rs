@@ -8,8 +8,8 @@ use opsgate_tools::registry::{DuplicateTool, Registry};
 use opsgate_tools::tool::{Class, ReadTool, Spec};
 use opsgate_tools::{github, workspace};
 
-use crate::gateway::policy_path;
 use crate::home::{GithubSettings, Settings};
+use crate::in_force::policy_path;
 use crate::policy::{Catalogue, Explain, Policy, Whoami};
 use crate::trust::{Standing, Trust};
 
@@ -70,8 +70,8 @@ pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, D
 /// Where two tools share a name.
 pub fn catalogue() -> Result<Catalogue, DuplicateTool> {
     let others = specs(&Registry::new(every_system())?);
-    let own = [Whoami::CARD, Explain::CARD].map(|card| (card.name, card.system, Class::Read));
-    Ok(Catalogue::of(others.iter().map(|spec| (spec.card.name, spec.card.system, spec.class)).chain(own)))
+    let own = [Whoami::CARD, Explain::CARD].map(|card| (card, Class::Read, false));
+    Ok(Catalogue::of_tools(others.iter().map(|spec| (spec.card, spec.class, spec.destructive)).chain(own)))
 }
 
 /// Every tool that a policy and a machine could let this build have, by name: for its page and the tests.

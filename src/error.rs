@@ -1,5 +1,7 @@
 //! The closed set of refusals: what a client reads apart from what the log keeps.
 
+mod hints;
+
 use std::time::Duration;
 
 use opsgate_audit::AppendError;
@@ -18,6 +20,8 @@ pub enum Code {
     RateLimited,
     /// Too many calls at once.
     Busy,
+    /// What the caller may use in a day is used up.
+    BudgetExhausted,
     /// No such tool for this caller.
     ToolUnavailable,
     /// A tool that exists only to be refused.
@@ -62,10 +66,11 @@ pub enum Code {
 
 impl Code {
     /// Every code with its wire name and what a caller can do about it.
-    pub const TABLE: [(Self, &'static str, &'static str); 23] = [
+    pub const TABLE: [(Self, &'static str, &'static str); 24] = [
         (Self::Unauthenticated, "unauthenticated", "send `Authorization: Bearer opsgate_…`; `opsgate keys new` makes a key"),
         (Self::RateLimited, "rate_limited", "wait for `retry_after_s` seconds"),
         (Self::Busy, "busy", "wait for running calls to end"),
+        (Self::BudgetExhausted, "budget_exhausted", "wait for `retry_after_s` seconds: the day ends at midnight UTC"),
         (Self::ToolUnavailable, "tool_unavailable", "list the tools; `policy_whoami` tells what the policy knows of you"),
         (Self::ToolForbidden, "tool_forbidden", "ask a person to do it"),
         (Self::InvalidArguments, "invalid_arguments", "correct the arguments after the tool's input schema"),
@@ -114,12 +119,14 @@ pub struct Refusal {
     pub code: Code,
     /// For the client: lower case, the value in backticks, what to do.
     pub message: String,
+    /// The same for the client in the policy's language, where that is another: the log keeps `message`, which is English.
+    pub told: Option<Box<str>>,
     /// What to do instead, where the code's own hint is not the best one.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// For the log.
     pub detail: Option<String>,
     /// The policy rule that decided, where one did.
-    pub rule: Option<String>,
+    pub rule: Option<Box<str>>,
     /// When to try again.
     pub retry_after: Option<Duration>,
     /// Whether the effect may be there all the same.
@@ -130,7 +137,7 @@ impl Refusal {
     /// A refusal of this code with this sentence for the client.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, detail: None, rule: None, retry_after: None, maybe_done: false }
+        Self { code, message: message.into(), told: None, hint: None, detail: None, rule: None, retry_after: None, maybe_done: false }
     }
 
     /// Adds when to try again.
@@ -167,12 +174,9 @@ impl From<ToolError> for Refusal {
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        let because = denial.because;
-        let message = match &denial.rule {
-            Some(rule) => format!("refused by rule `{rule}`: {because}"),
-            None => format!("refused: {because}"),
-        };
-        Self { hint: Some(denial.hint).filter(|h| !h.is_empty()), rule: denial.rule, ..Self::new(Code::PolicyDenied, message) }
+        let (message, told) = denial.sentences();
+        let hint = Some(denial.hint).filter(|hint| !hint.is_empty()).map(Into::into);
+        Self { told: told.map(Into::into), hint, rule: denial.rule.map(Into::into), ..Self::new(Code::PolicyDenied, message) }
     }
 }
 

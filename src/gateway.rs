@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit};
-use opsgate_audit::{CanonicalJson, EventKind, Files, Log, OpenError, Opened, Options, RealFiles, SigningKey};
-use opsgate_tools::registry::{DuplicateTool, Registry};
+use opsgate_audit::{AppendError, Files, Log, OpenError, Opened, Options, RealFiles, SigningKey};
+use opsgate_tools::registry::DuplicateTool;
 use opsgate_tools::tool::{Class, Spec};
 use secrecy::ExposeSecret;
 use sha2::Sha256;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::home::{Home, HomeError, HomeLock, Settings};
 use crate::identity::Caller;
-use crate::limit::{Flood, Rates};
+use crate::in_force::{Because, LoadError, Loader, Refused, Tools, record};
+pub use crate::in_force::{InForce, load_policy};
+use crate::limit::{Budgets, Flood, Rates};
 use crate::observe::{Metrics, Stages, log};
-use crate::policy::{Catalogue, Policy, PolicyErrors};
+use crate::policy::{Catalogue, Policy};
 use crate::scrub::Scrubber;
-use crate::trust::{Exposed, Standing, Trust, guarded};
+use crate::trust::{Standing, Trust};
 
 /// How long running calls may take to end when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -30,9 +33,13 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// One gateway: one home, one lock, one log, one policy.
 pub struct Gateway {
     in_force: ArcSwap<InForce>,
+    swaps: watch::Sender<()>,
+    pub(crate) refused: tokio::sync::Mutex<Refused>,
+    pub(crate) loader: Loader,
     pub(crate) log: Log,
     pub(crate) scrubber: Arc<Scrubber>,
     pub(crate) rates: Rates,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) flood: Flood,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stages: Stages,
@@ -48,14 +55,6 @@ pub struct Gateway {
     _lock: HomeLock,
 }
 
-/// A policy in force, and the tools as it lets them be. Swapped whole, so that no call sees two.
-pub struct InForce {
-    /// The policy.
-    pub policy: Arc<Policy>,
-    /// Its tools.
-    pub registry: Registry,
-}
-
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -63,11 +62,11 @@ pub enum StartError {
     #[error(transparent)]
     Home(#[from] HomeError),
     /// The policy.
-    #[error("{0}")]
-    Policy(#[from] PolicyErrors),
-    /// Somebody else could change the policy.
-    #[error("the gateway does not start with a policy that its callers could write: {0}")]
-    Exposed(#[from] Exposed),
+    #[error(transparent)]
+    Policy(#[from] LoadError),
+    /// The log does not take that it is in force.
+    #[error("the policy could not be recorded: {0}")]
+    Unrecorded(#[from] AppendError),
     /// The log.
     #[error("the audit log does not open: {0}")]
     Audit(#[from] OpenError),
@@ -82,56 +81,36 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// The policy a gateway with these settings enforces: `OPSGATE_POLICY`, else `policy.yaml` in the home, else the shipped one.
-///
-/// # Errors
-/// Where the file does not load.
-pub fn load_policy(settings: &Settings, catalogue: &Catalogue) -> Result<Policy, PolicyErrors> {
-    match policy_path(settings) {
-        Some(path) => Policy::load(&path, catalogue),
-        None => Policy::parse(Policy::shipped(), "policy.yaml (shipped)", catalogue),
-    }
-}
-
-/// The file of the policy that a gateway with these settings enforces; `None` is the shipped one.
-#[must_use]
-pub fn policy_path(settings: &Settings) -> Option<PathBuf> {
-    let in_home = settings.home.join("policy.yaml");
-    // A link that leads nowhere, or a file that cannot be looked at, is an error later and not the shipped policy.
-    settings.policy.clone().or_else(|| in_home.symlink_metadata().is_ok().then_some(in_home))
-}
-
 impl Gateway {
     /// Opens the home's gateway: lock, policy, log, in this order.
     ///
     /// # Errors
     /// Each cause by its own kind; nothing is left half open.
     pub fn open(settings: &Settings) -> Result<Arc<Self>, StartError> {
-        Self::open_with(settings, &crate::catalogue::catalogue()?, Arc::new(RealFiles), |policy| crate::catalogue::registry(policy, settings))
+        let own = settings.clone();
+        let tools = move |policy: &Arc<Policy>| crate::catalogue::registry(policy, &own);
+        Self::open_with(settings, &crate::catalogue::catalogue()?, Arc::new(RealFiles), Box::new(tools))
     }
 
     /// As [`Gateway::open`], with these tools and over this file layer: tests bring tools that write and disks that fail.
-    pub(crate) fn open_with(
-        settings: &Settings,
-        catalogue: &Catalogue,
-        files: Arc<dyn Files>,
-        tools: impl FnOnce(&Arc<Policy>) -> Result<Registry, DuplicateTool>,
-    ) -> Result<Arc<Self>, StartError> {
+    pub(crate) fn open_with(settings: &Settings, catalogue: &Catalogue, files: Arc<dyn Files>, tools: Tools) -> Result<Arc<Self>, StartError> {
         let home = Home::open(&settings.home)?;
         let lock = home.lock()?;
-        let policy_path = policy_path(settings);
-        // INVARIANT: a policy that a caller could write is not loaded (test: tests/setup.rs,
-        // each_change_of_an_installation_is_found_and_those_of_the_policy_are_refused).
-        policy_path.as_deref().map_or(Ok(()), guarded)?;
-        let policy = Arc::new(load_policy(settings, catalogue)?);
-        let registry = tools(&policy)?;
+        let loader = Loader::new(settings, catalogue, tools);
+        let standing = crate::catalogue::standing(settings);
+        let in_force = loader.judge(&loader.read(None)?, &home, &standing)?;
         let digest_key = home.digest_key()?;
         let mac = Hmac::<Sha256>::new_from_slice(digest_key.expose_secret().as_bytes())
             .map_err(|error| HomeError::Io { path: home.path().to_owned(), source: std::io::Error::other(error.to_string()) })?;
         let (log, opened) = Log::open(Options { files, ..audit_options(&home)? })?;
+        let _ = record(&log, &in_force, None, Because::Start, settings.write_mode_off)?; // no record of a call gets before it
         let gateway = Self {
-            rates: Rates::new(policy.limits()),
-            in_force: ArcSwap::from_pointee(InForce { policy: policy.clone(), registry }),
+            rates: Rates::new(in_force.policy.limits()),
+            budgets: Budgets::new(home.budgets()),
+            in_force: ArcSwap::from_pointee(in_force),
+            swaps: watch::Sender::new(()),
+            refused: tokio::sync::Mutex::default(),
+            loader,
             log,
             scrubber: Arc::new(Scrubber::new(home.own_secrets().into_iter().chain(settings.github.token().and_then(Result::ok)).collect())),
             flood: Flood::default(),
@@ -144,11 +123,11 @@ impl Gateway {
             write_mode_off: settings.write_mode_off,
             policy_file: settings.policy.as_deref().and_then(|path| std::path::absolute(path).ok()),
             socket: settings.socket.clone().unwrap_or_else(|| home.socket()),
-            standing: crate::catalogue::standing(settings),
+            standing,
             home,
             _lock: lock,
         };
-        gateway.report(&policy, &opened, settings);
+        gateway.report(&opened);
         Ok(Arc::new(gateway))
     }
 
@@ -156,6 +135,23 @@ impl Gateway {
     #[must_use]
     pub fn in_force(&self) -> Arc<InForce> {
         self.in_force.load_full()
+    }
+
+    /// Swaps policy and tools, and tells all who wait for [`Gateway::swaps`]. What was recorded before is recorded.
+    pub(crate) fn put_in_force(&self, next: InForce) {
+        self.in_force.store(Arc::new(next));
+        self.swaps.send_replace(());
+    }
+
+    /// Tells each time that the policy and its tools were swapped.
+    #[must_use]
+    pub fn swaps(&self) -> watch::Receiver<()> {
+        self.swaps.subscribe()
+    }
+
+    /// How many wait for [`Gateway::swaps`].
+    pub(crate) fn listeners(&self) -> usize {
+        self.swaps.receiver_count()
     }
 
     /// The policy in force.
@@ -248,6 +244,11 @@ impl Gateway {
     pub async fn close(&self) {
         self.drain().await;
         self.record_floods(true);
+        if let Err(error) = self.budgets.close() {
+            log::error(log::Component::Gateway, "the budgets' exact numbers could not be written: after the next start they count as more")
+                .with("error", &self.scrubber.text(&error.to_string()).0)
+                .emit();
+        }
         if let Err(error) = self.log.close().await {
             log::error(log::Component::Audit, "the log's last checkpoint could not be written")
                 .with("error", &self.scrubber.text(&error.to_string()).0)
@@ -255,23 +256,9 @@ impl Gateway {
         }
     }
 
-    fn report(&self, policy: &Policy, opened: &Opened, settings: &Settings) {
-        let loaded = serde_json::json!({ "hash": policy.hash(), "write_mode_off_by_environment": self.write_mode_off });
-        if let Ok(data) = CanonicalJson::of(&loaded)
-            && let Err(error) = self.log.event(EventKind::PolicyLoaded, None, data)
-        {
-            log::error(log::Component::Audit, "the policy's hash could not be recorded")
-                .with("error", &self.scrubber.text(&error.to_string()).0)
-                .emit();
-        }
-        for warning in policy.warnings() {
-            log::warn(log::Component::Policy, "the policy has a warning").with("warning", &self.scrubber.text(&warning.to_string()).0).emit();
-        }
-        for notice in crate::catalogue::notices(policy, settings) {
-            log::warn(log::Component::Gateway, "the environment and the policy do not fit together")
-                .with("notice", &self.scrubber.text(&notice).0)
-                .emit();
-        }
+    fn report(&self, opened: &Opened) {
+        self.metrics.policy_load("loaded");
+        self.loader.say_warnings(&self.policy(), &self.scrubber);
         if opened.recovered {
             log::warn(log::Component::Audit, "the log was recovered: the run before did not close it")
                 .count("dangling", opened.dangling)

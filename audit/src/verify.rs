@@ -83,11 +83,35 @@ struct Place {
     at: At,
 }
 
+/// An entry as it is read: whole in itself, its place in the chain not yet known to be right.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Its number in the log.
+    pub seq: u64,
+    /// When it was written, UTC.
+    pub ts: &'a str,
+    /// Its type: `call.intent`, `call.refused`, …
+    pub kind: &'a str,
+    /// Of the call that it belongs to, where it belongs to one.
+    pub request_id: Option<[u8; 16]>,
+    /// What it says, canonical JSON.
+    pub data: &'a str,
+}
+
 /// Checks a log.
 ///
 /// # Errors
 /// [`CheckError`] where there is nothing to check or it cannot be read. What is wrong with a log is in the report.
 pub fn verify(check: &Check) -> Result<Report, CheckError> {
+    verify_each(check, &mut |_| {})
+}
+
+/// Checks a log, and shows each entry on the way: the log is read once, in bounded memory. Whether what was shown can be trusted is
+/// in the report.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_each(check: &Check, visit: &mut dyn FnMut(Record<'_>)) -> Result<Report, CheckError> {
     let input = input::find(&check.paths)?;
     // Before the checkpoints, and those before the entries: then neither covers more than what is read after it.
     let head = check.head.as_deref().map(Head::read).transpose()?;
@@ -111,7 +135,7 @@ pub fn verify(check: &Check) -> Result<Report, CheckError> {
         verifier.report.found(Code::Segment, &what.0, At { line: 0, offset: 0 }, what.1);
     }
     for (index, path) in input.segments.iter().enumerate() {
-        verifier.segment(index, path)?;
+        verifier.segment(index, path, visit)?;
     }
     verifier.finish()
 }
@@ -140,7 +164,7 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn segment(&mut self, file: usize, path: &Path) -> Result<(), CheckError> {
+    fn segment(&mut self, file: usize, path: &Path, visit: &mut dyn FnMut(Record<'_>)) -> Result<(), CheckError> {
         let unreadable = |error| CheckError::Read { path: path.to_owned(), error };
         let mut lines = lines(path, MAX_LINE)?;
         while let Some((at, line)) = lines.next().map_err(unreadable)? {
@@ -148,6 +172,8 @@ impl Verifier {
             let fault = match line {
                 Line::Whole(line) => match entry::parse(line) {
                     Ok(entry) => {
+                        let Entry { seq, ts, kind, data, call, .. } = entry;
+                        visit(Record { seq, ts, kind, request_id: call.map(|call| call.request_id), data });
                         self.entry(&entry, &Place { file, at })?;
                         continue;
                     }

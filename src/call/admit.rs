@@ -1,12 +1,15 @@
-//! Admit: the caller's rate, then a place among the running. Nothing of the arguments is read before.
+//! Admit: the caller's rate and its budget, then a place among the running. Nothing of the arguments is read before.
 
+use std::sync::Arc;
+
+use super::scrub::longest_answer;
 use super::stage::{About, Admitted, Call, Identified, Refused};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
 
 impl Gateway {
     pub(super) async fn admit(&self, call: Call<Identified>) -> Result<Call<Admitted>, Box<Refused>> {
-        let Call { mark, stage } = call;
+        let Call { mut mark, stage } = call;
         let about = |tool: &str| About { tool: tool.to_owned(), ..About::default() };
         if self.stopping.is_cancelled() {
             return Err(mark.refuse(about(&stage.tool), Refusal::new(Code::ShuttingDown, "the gateway is stopping")));
@@ -17,6 +20,15 @@ impl Gateway {
         };
         if let Err(refusal) = counted {
             return Err(mark.refuse(about(&stage.tool), refusal));
+        }
+        // A caller that the policy does not know is refused anyway, and has no account.
+        if mark.profile.is_some() {
+            let policy = &mark.in_force.policy;
+            let longest = longest_answer(policy.limits()) as u64;
+            match self.budgets.admit(mark.caller.id(), policy.settings().budgets.as_ref(), longest) {
+                Ok(charge) => mark.charge = charge.map(Arc::new),
+                Err(refusal) => return Err(mark.refuse(about(&stage.tool), refusal)),
+            }
         }
         let taken = tokio::select! {
             biased;

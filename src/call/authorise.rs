@@ -11,7 +11,7 @@ use crate::policy::{ChangePart, Decision, Facts};
 impl Gateway {
     pub(super) fn authorise(&self, call: Call<Prepared>) -> Result<Call<Authorised>, Box<Refused>> {
         let Call { mark, stage: prepared } = call;
-        let (decision, judged) = mark.judge(&prepared.spec, &prepared.scopes, &prepared.change);
+        let (decision, judged) = self.judge(&mark, &prepared.spec, &prepared.scopes, &prepared.change);
         match decision {
             Decision::Permit(permit) => Ok(Call { mark, stage: Authorised { prepared, permit, requirement: None, judged } }),
             Decision::NeedsApproval(permit, requirement) => {
@@ -20,30 +20,29 @@ impl Gateway {
             Decision::Deny(denial) => Err(mark.refuse(About::judged(&prepared, judged), denial)),
         }
     }
-}
 
-impl Mark {
-    /// Asks the policy, and keeps what the record needs to ask it again.
-    pub(super) fn judge(&self, spec: &Spec, scopes: &Scopes, change: &Change) -> (Decision, Judged) {
+    /// Asks the policy, counts the rules in shadow that the call meets, and keeps what the record needs to ask again.
+    pub(super) fn judge(&self, mark: &Mark, spec: &Spec, scopes: &Scopes, change: &Change) -> (Decision, Judged) {
         let (at, change) = (jiff::Timestamp::now(), ChangePart::given(change));
         let Spec { card, class, .. } = spec;
-        let decision = self.in_force.policy.decide(&Facts {
-            caller: self.caller.id(),
+        let decision = mark.in_force.policy.decide(&Facts {
+            caller: mark.caller.id(),
             tool: card.name,
             system: card.system,
             class: *class,
             scopes,
-            trigger: self.trigger,
-            write_mode_env_off: self.write_mode_off,
-            same_user: self.same_user,
+            trigger: mark.trigger,
+            write_mode_env_off: mark.write_mode_off,
+            same_user: mark.same_user,
             change: &change,
             now: at,
         });
-        let (denial, shadow) = match &decision {
-            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, permit.shadow()),
-            Decision::Deny(denial) => (Some(denial.code), denial.shadow.as_slice()),
+        let (denial, risk, shadow) = match &decision {
+            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, Some(permit.risk()), permit.shadow()),
+            Decision::Deny(denial) => (Some(denial.code), None, denial.shadow.as_slice()),
         };
-        let judged = Judged { at, class: *class, change, decision: decision.name(), denial, shadow: shadow.to_vec() };
+        shadow.iter().for_each(|rule| self.metrics.shadowed(rule));
+        let judged = Judged { at, class: *class, change, decision: decision.name(), denial, risk, shadow: shadow.to_vec() };
         (decision, judged)
     }
 }

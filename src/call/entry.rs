@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::stage::{About, CleanRefusal, Mark, Prepared};
 use crate::error::{Code, Refusal};
 use crate::limit::Kind;
-use crate::policy::{AuditLevel, ChangePart, DenialCode, Permit};
+use crate::policy::{AuditLevel, ChangePart, Circumstance, DenialCode, Permit, Risk};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// The caller, as the log names it.
@@ -40,6 +40,10 @@ struct JudgedEntry<'a> {
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     denial: Option<DenialCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    risk_because: Vec<Circumstance>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     same_user: bool,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -64,7 +68,6 @@ struct IntentEntry<'a> {
     method: &'static str,
     mode: &'static str,
     policy: &'a str,
-    risk: String,
     rules: &'a [String],
     scopes: Vec<ScopeEntry>,
     system: &'static str,
@@ -75,6 +78,9 @@ struct IntentEntry<'a> {
 
 #[derive(Serialize)]
 struct OutcomeEntry<'a> {
+    /// What was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Clean<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +113,8 @@ struct RefusedEntry<'a> {
     judged: Option<JudgedEntry<'a>>,
     #[serde(rename = "mcp.method.name", skip_serializing_if = "Option::is_none")]
     method: Option<&'static str>,
-    message: &'a Clean<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Clean<String>>,
     policy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a Clean<String>>,
@@ -124,23 +131,42 @@ struct RefusedEntry<'a> {
 const LONGEST_ARGS: usize = 24 * 1024;
 const LONGEST_NAME: usize = 256;
 
+/// What a level keeps of a call besides what the chain, a proof and a replay need: caller, tool, decision and its facts, policy,
+/// rules, scopes, digests, lengths, counts and times are in every record, because a decision must be provable.
+#[derive(Clone, Copy)]
+struct Kept {
+    /// Sentences and names that a caller or a tool put into words: refusals' messages, the incident, what a write made.
+    words: bool,
+    args: bool,
+    answer: bool,
+}
+
+const LEVELS: [(AuditLevel, Kept); 4] = [
+    (AuditLevel::None, Kept { words: false, args: false, answer: false }),
+    (AuditLevel::Metadata, Kept { words: true, args: false, answer: false }),
+    (AuditLevel::Request, Kept { words: true, args: true, answer: false }),
+    (AuditLevel::RequestResponse, Kept { words: true, args: true, answer: true }),
+];
+
+impl Kept {
+    fn at(level: AuditLevel) -> Self {
+        LEVELS.iter().find(|(one, _)| *one == level).map_or(Self { words: true, args: true, answer: true }, |(_, kept)| *kept)
+    }
+}
+
 pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, permit: &Permit, about: &About) -> Result<CanonicalJson, Refusal> {
     let card = prepared.spec.card;
-    // At the level `metadata` the record says that there was a call, and its digest, but not with what arguments.
-    let kept = match mark.in_force.policy.settings().audit.level {
-        AuditLevel::Metadata => None,
-        _ => Some(bounded(&prepared.args).unwrap_or_else(|| prepared.args.clone())),
-    };
+    let kept = Kept::at(mark.in_force.policy.settings().audit.level);
+    let args = kept.args.then(|| bounded(&prepared.args, "arguments").unwrap_or_else(|| prepared.args.clone()));
     CanonicalJson::sorted(&IntentEntry {
-        args: kept.as_ref(),
+        args: args.as_ref(),
         caller: caller(scrubber, mark),
-        incident: prepared.change.incident_id.as_deref().map(|id| scrubber.text(id).0),
+        incident: prepared.change.incident_id.as_deref().filter(|_| kept.words).map(|id| scrubber.text(id).0),
         tool: card.name,
         judged: judged(mark, about),
         method: "tools/call",
         mode: permit.mode().name(),
         policy: permit.policy_hash(),
-        risk: format!("{:.2}", card.risk),
         rules: permit.rules(),
         scopes: scopes(scrubber, &prepared.scopes),
         system: card.system,
@@ -151,39 +177,38 @@ pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, perm
 }
 
 pub(super) fn outcome(
+    level: AuditLevel,
     result: &Result<(Clean<Value>, Clean<String>), CleanRefusal>,
     reference: Option<&Clean<String>>,
     scrubbed: &Counts,
     hidden: u64,
     took: Duration,
 ) -> Result<CanonicalJson, NotCanonical> {
-    let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(1 << 53);
-    let entry = match result {
-        Ok((_, text)) => {
-            let digest = opsgate_audit::Digest::new(Sha256::digest(text.as_bytes()).into());
-            OutcomeEntry {
-                bytes: Some(text.len()),
-                code: None,
-                duration_us,
-                hidden,
-                message: None,
-                output_digest: Some(digest.to_string()),
-                reference,
-                scrubbed,
-            }
-        }
-        Err(refusal) => OutcomeEntry {
-            bytes: None,
-            code: Some(refusal.code),
-            duration_us,
-            hidden,
-            message: Some(&refusal.message),
-            output_digest: None,
-            reference,
-            scrubbed,
-        },
+    let kept = Kept::at(level);
+    let answer = match result {
+        Ok((structured, text)) if kept.answer => Some(too_long(text, "answer").unwrap_or_else(|| structured.clone())),
+        _ => None,
     };
-    CanonicalJson::sorted(&entry)
+    let (text, refusal) = match result {
+        Ok((_, text)) => (Some(text), None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let mut entry = OutcomeEntry {
+        answer: answer.as_ref(),
+        bytes: text.map(|text| text.len()),
+        code: refusal.map(|refusal| refusal.code),
+        duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(1 << 53),
+        hidden,
+        message: refusal.map(|refusal| &refusal.message).filter(|_| kept.words),
+        output_digest: text.map(|text| opsgate_audit::Digest::new(Sha256::digest(text.as_bytes()).into()).to_string()),
+        reference: reference.filter(|_| kept.words),
+        scrubbed,
+    };
+    CanonicalJson::sorted(&entry).or_else(|_| {
+        // An answer nested too deep for the log is there as its digest.
+        entry.answer = None;
+        CanonicalJson::sorted(&entry)
+    })
 }
 
 pub(super) fn refused(
@@ -193,10 +218,10 @@ pub(super) fn refused(
     refusal: &CleanRefusal,
     unrecorded: u64,
 ) -> Result<CanonicalJson, NotCanonical> {
-    let level = mark.in_force.policy.settings().audit.level;
+    let kept = Kept::at(mark.in_force.policy.settings().audit.level);
     let tool: String = about.tool.chars().take(LONGEST_NAME).collect();
     let mut entry = RefusedEntry {
-        args: about.args.as_ref().filter(|_| level != AuditLevel::Metadata).map(|args| bounded(args).unwrap_or_else(|| args.clone())),
+        args: about.args.as_ref().filter(|_| kept.args).map(|args| bounded(args, "arguments").unwrap_or_else(|| args.clone())),
         args_digest: about.digest.map(|digest| digest.to_string()),
         caller: caller(scrubber, mark),
         code: refusal.code,
@@ -204,7 +229,7 @@ pub(super) fn refused(
         method: (!tool.is_empty()).then_some("tools/call"),
         tool: scrubber.text_owned(tool).0,
         judged: judged(mark, about),
-        message: &refusal.message,
+        message: kept.words.then_some(&refusal.message),
         policy: mark.in_force.policy.hash(),
         rule: refusal.rule.as_ref(),
         scopes: about.scopes.as_ref().map(|s| scopes(scrubber, s)),
@@ -250,6 +275,8 @@ fn judged<'a>(mark: &Mark, about: &'a About) -> Option<JudgedEntry<'a>> {
         decided_at: judged.at.to_string(),
         decision: judged.decision,
         denial: judged.denial,
+        risk: judged.risk.map(|risk| format!("{:.2}", risk.score())),
+        risk_because: judged.risk.into_iter().flat_map(Risk::because).collect(),
         same_user: mark.same_user,
         shadow: &judged.shadow,
         write_mode_off: mark.write_mode_off,
@@ -270,10 +297,15 @@ fn scopes(scrubber: &Scrubber, scopes: &opsgate_tools::scope::Scopes) -> Vec<Sco
     scopes.entries().iter().map(|scope| ScopeEntry { kind: scope.kind.name(), value: scrubber.text(&scope.value).0 }).collect()
 }
 
-fn bounded(args: &Clean<Value>) -> Option<Clean<Value>> {
-    let text = args.to_json_text();
+fn bounded(args: &Clean<Value>, what: &'static str) -> Option<Clean<Value>> {
+    too_long(&args.to_json_text(), what)
+}
+
+/// What is kept in place of a text that is too long for a record.
+fn too_long(text: &Clean<String>, what: &'static str) -> Option<Clean<Value>> {
     let length = i128::try_from(text.len()).unwrap_or(i128::MAX);
-    (text.len() > LONGEST_ARGS).then(|| Clean::builder().number(length).fixed(" bytes of arguments, kept as their digest").finish().into())
+    let said = || Clean::builder().number(length).fixed(" bytes of ").fixed(what).fixed(", kept as their digest").finish();
+    (text.len() > LONGEST_ARGS).then(|| said().into())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]

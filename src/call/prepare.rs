@@ -52,6 +52,7 @@ impl Gateway {
         let withhold = mark.in_force.policy.settings().scrub.on_exposure == OnExposure::Withhold;
         let progress = if withhold { Progress::default() } else { self.scrubbed(progress) };
         let cx = CallContext { caller: mark.caller.id().clone(), workspace, cancel: mark.cancel.clone(), progress };
+        let change = Change::said_in(&args);
         let resolved = tokio::time::timeout(mark.left(), tool.prepare(args, digest, &cx)).await;
         match resolved {
             Ok(Ok(prepared)) => {
@@ -62,7 +63,7 @@ impl Gateway {
             }
             Ok(Err(mut error)) => {
                 about.scopes = error.scopes.take().map(|scopes| *scopes);
-                let refusal = judged_first(&mark, &spec, &mut about).unwrap_or_else(|| error.into());
+                let refusal = self.judged_first(&mark, &spec, &mut about, &change).unwrap_or_else(|| error.into());
                 Err(mark.refuse(about, refusal))
             }
             Err(_) => {
@@ -70,6 +71,19 @@ impl Gateway {
                 let message = format!("the arguments could not be resolved within {:?}", mark.allowed);
                 Err(mark.refuse(about, Refusal::new(Code::TimedOut, message)))
             }
+        }
+    }
+
+    /// Where resolving failed on something that policy denies, the denial is the answer: whether a denied thing exists
+    /// is not told (test: a_denied_path_that_is_missing_is_denied).
+    fn judged_first(&self, mark: &Mark, spec: &Spec, about: &mut About, change: &Change) -> Option<Refusal> {
+        let (decision, judged) = self.judge(mark, spec, about.scopes.as_ref()?, change);
+        match decision {
+            Decision::Deny(denial) => {
+                about.judged = Some(judged);
+                Some(denial.into())
+            }
+            Decision::Permit(_) | Decision::NeedsApproval(..) => None,
         }
     }
 
@@ -97,19 +111,6 @@ impl Gateway {
         mac.update(b"\n");
         mac.update(&canonical);
         Ok(Digest::new(mac.finalize().into_bytes().into()))
-    }
-}
-
-/// Where resolving failed on something that policy denies, the denial is the answer: whether a denied thing exists
-/// is not told (test: a_denied_path_that_is_missing_is_denied).
-fn judged_first(mark: &Mark, spec: &Spec, about: &mut About) -> Option<Refusal> {
-    let (decision, judged) = mark.judge(spec, about.scopes.as_ref()?, &Change::default());
-    match decision {
-        Decision::Deny(denial) => {
-            about.judged = Some(judged);
-            Some(denial.into())
-        }
-        Decision::Permit(_) | Decision::NeedsApproval(..) => None,
     }
 }
 

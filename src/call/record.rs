@@ -18,7 +18,7 @@ impl Gateway {
             Err(_) => Outcome::Error,
         };
         let took = mark.started.elapsed();
-        let appended = match entry::outcome(&result, reference.as_ref(), &scrubbed, hidden, took) {
+        let appended = match entry::outcome(mark.in_force.policy.settings().audit.level, &result, reference.as_ref(), &scrubbed, hidden, took) {
             Ok(data) => pending.outcome(outcome, data),
             Err(_) => {
                 drop(pending); // which records `indeterminate`

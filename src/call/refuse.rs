@@ -43,9 +43,9 @@ impl Gateway {
         } else if log::shows_debug() {
             log::debug(log::Component::Call, "a call was refused").of_call(&mark.re).with("code", &Clean::from_fixed(refusal.code.name())).emit();
         }
-        let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::Unauthenticated);
+        let floods = matches!(refusal.code, Code::RateLimited | Code::Busy | Code::BudgetExhausted | Code::Unauthenticated);
         let code = refusal.code;
-        let clean = CleanRefusal::of(&self.scrubber, refusal);
+        let clean = CleanRefusal::of(&self.scrubber, refusal, mark.in_force.policy.settings().language);
         let unrecorded = if floods {
             match self.flood.sample(&Kind { caller: mark.caller.id().clone(), code, tool: known }) {
                 Sampled::Record { unrecorded } => unrecorded,

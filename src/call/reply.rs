@@ -94,7 +94,8 @@ impl Reply {
             (_, AppendError::Sealed { .. }) => (Code::Sealed, "the audit log is sealed, so nothing was done"),
             _ => (Code::AuditUnavailable, "the audit log cannot take this call, so nothing was done"),
         };
-        let body = Body::Refusal { code, message: Clean::from_fixed(message), hint: Clean::from_fixed(code.hint()), rule: None, retry_after_s: None };
+        let hint = Clean::from_fixed(code.hint_in(mark.in_force.policy.settings().language));
+        let body = Body::Refusal { code, message: Clean::from_fixed(message), hint, rule: None, retry_after_s: None };
         Self { body, request_id: mark.re.request_id, receipt: None }
     }
 }
@@ -126,7 +127,7 @@ impl Call<Recorded> {
 
 impl From<CleanRefusal> for Body {
     fn from(r: CleanRefusal) -> Self {
-        Self::Refusal { code: r.code, message: r.message, hint: r.hint, rule: r.rule, retry_after_s: r.retry_after_s }
+        Self::Refusal { code: r.code, message: r.told.unwrap_or(r.message), hint: r.hint, rule: r.rule, retry_after_s: r.retry_after_s }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::stage::{Call, CleanRefusal, Executed, Scrubbed};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
-use crate::policy::OnExposure;
+use crate::policy::{Language, Limits, OnExposure};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// From here on, scrubbing takes long enough to be moved out of the others' way.
@@ -17,9 +17,16 @@ const LONGEST_REFERENCE: usize = 512;
 /// Beyond the tools' own budget: names, positions, the JSON around the variable part.
 const STRUCTURE_FACTOR: usize = 4;
 
+/// The longest answer that may leave, in bytes.
+pub(super) fn longest_answer(limits: &Limits) -> usize {
+    limits.output_bytes.saturating_mul(STRUCTURE_FACTOR)
+}
+
 impl Gateway {
     pub(super) fn scrub(&self, call: Call<Executed>) -> Call<Scrubbed> {
-        let bound = call.mark.in_force.policy.limits().output_bytes.saturating_mul(STRUCTURE_FACTOR);
+        let bound = longest_answer(call.mark.in_force.policy.limits());
+        let language = call.mark.in_force.policy.settings().language;
+        let charge = call.mark.charge.clone();
         let withhold = call.mark.in_force.policy.settings().scrub.on_exposure == OnExposure::Withhold;
         call.map(|Executed { about, wrote, result, reference, hidden, redacted, pending, slot }| {
             let mut scrubbed = redacted;
@@ -44,11 +51,14 @@ impl Gateway {
                             let (structured, text, _) = self.cleaned(answer);
                             Ok((structured, text))
                         }
-                        Some(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal)),
+                        Some(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal, language)),
                     }
                 }
-                Err(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal)),
+                Err(refusal) => Err(CleanRefusal::of(&self.scrubber, refusal, language)),
             };
+            if let (Some(charge), Ok((_, text))) = (charge, &result) {
+                charge.spend(text.len());
+            }
             let reference = reference.map(|reference| self.scrubber.text(&reference).0.shortened(LONGEST_REFERENCE));
             if !scrubbed.is_empty() {
                 self.metrics.exposed(&about.tool);
@@ -90,11 +100,19 @@ fn sum(mut weights: impl Iterator<Item = usize>) -> usize {
 
 impl CleanRefusal {
     /// Scrubs every word of a refusal; its detail goes to the log, scrubbed as well.
-    pub(super) fn of(scrubber: &Scrubber, refusal: Refusal) -> Self {
+    pub(super) fn of(scrubber: &Scrubber, refusal: Refusal, language: Language) -> Self {
         // Scrubbed first and cut then: half a secret would not be known for one.
         let clean = |text: String| scrubber.untrusted_text(&text).0.shortened(LONGEST_MESSAGE);
         let (retry_after_s, maybe_done) = (refusal.retry_after_s(), refusal.maybe_done || matches!(refusal.code, Code::TimedOut | Code::Cancelled));
-        let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint()), clean);
-        Self { code: refusal.code, message: clean(refusal.message), hint, rule: refusal.rule.map(clean), retry_after_s, maybe_done }
+        let hint = refusal.hint.map_or_else(|| Clean::from_fixed(refusal.code.hint_in(language)), |hint| clean(hint.into()));
+        Self {
+            code: refusal.code,
+            message: clean(refusal.message),
+            told: refusal.told.map(|told| clean(told.into())),
+            hint,
+            rule: refusal.rule.map(|rule| clean(rule.into())),
+            retry_after_s,
+            maybe_done,
+        }
     }
 }

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Code, Refusal};
 use crate::gateway::{Gateway, InForce};
 use crate::identity::Caller;
-use crate::limit::{Counted, Slot};
-use crate::policy::{ChangePart, DenialCode, Permit, Profile, Requirement, Trigger};
+use crate::limit::{Charge, Counted, Slot};
+use crate::policy::{ChangePart, DenialCode, Permit, Profile, Requirement, Risk, Trigger};
 use crate::scrub::{Clean, Counts};
 
 /// A call as a door hands it in: identified, nothing judged yet.
@@ -64,6 +64,8 @@ pub(super) struct Mark {
     /// The one policy this call is judged under, and its tools, from its first stage to its last.
     pub(super) in_force: Arc<InForce>,
     pub(super) started: Instant,
+    /// The call's part of its caller's budget, from its admission on.
+    pub(super) charge: Option<Arc<Charge>>,
     /// How long the call may take: the policy's time-out, or what the tool asks for within the policy's `max_timeout`.
     pub(super) allowed: Duration,
     pub(super) cancel: CancellationToken,
@@ -88,7 +90,9 @@ pub(super) struct Judged {
     pub(super) change: Vec<ChangePart>,
     pub(super) decision: &'static str,
     pub(super) denial: Option<DenialCode>,
-    /// The deny rules in `mode: shadow` that would have refused.
+    /// How risky it is; nothing of what was denied.
+    pub(super) risk: Option<Risk>,
+    /// The rules in `mode: shadow` that the call meets.
     pub(super) shadow: Vec<String>,
 }
 
@@ -191,6 +195,8 @@ pub(super) struct Recorded {
 pub(super) struct CleanRefusal {
     pub(super) code: Code,
     pub(super) message: Clean<String>,
+    /// The message in the policy's language, where that is not English: the record keeps the other.
+    pub(super) told: Option<Clean<String>>,
     pub(super) hint: Clean<String>,
     pub(super) rule: Option<Clean<String>>,
     pub(super) retry_after_s: Option<u64>,
@@ -235,6 +241,7 @@ impl Call<Identified> {
                 write_mode_off: raw.write_mode_off || gateway.write_mode_off,
                 in_force,
                 started: Instant::now(),
+                charge: None,
                 allowed,
                 cancel: raw.cancel,
             },

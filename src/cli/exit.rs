@@ -7,6 +7,8 @@ use opsgate_audit::OpenError;
 
 use crate::gateway::StartError;
 use crate::home::HomeError;
+use crate::in_force::LoadError;
+use crate::policy::PolicyErrors;
 use crate::server::StartFailed;
 
 /// All went well.
@@ -51,10 +53,17 @@ impl From<HomeError> for Failure {
     }
 }
 
+impl From<PolicyErrors> for Failure {
+    fn from(errors: PolicyErrors) -> Self {
+        Self::new(BAD_CONFIGURATION, errors.drawn(super::out::look(&std::io::stderr())))
+    }
+}
+
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Home(error) => error.into(),
+            StartError::Policy(LoadError::Policy(errors) | LoadError::Unreadable(errors)) => errors.into(),
             StartError::Audit(OpenError::Sealed { .. }) => Self::new(SEALED, error),
             other => Self::new(BAD_CONFIGURATION, other),
         }

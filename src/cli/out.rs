@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::policy::Look;
+
 /// A line for standard output.
 pub(super) fn say(text: impl AsRef<str>) {
     let written = writeln!(anstream::stdout().lock(), "{}", text.as_ref()).and_then(|()| std::io::stdout().flush());
@@ -19,13 +21,15 @@ pub(super) fn failed() -> bool {
     FAILED.load(Ordering::Relaxed)
 }
 
+/// How findings are drawn on this stream: with colour where it takes colour, and then also beyond ASCII.
+pub(super) fn look(stream: &impl anstream::stream::RawStream) -> Look {
+    if anstream::AutoStream::choice(stream) == anstream::ColorChoice::Never { Look::Plain } else { Look::Terminal }
+}
+
 /// Why the command failed, on standard error.
 pub(super) fn complain(text: impl AsRef<str>) {
     use owo_colors::OwoColorize;
-    // A report of several errors says so at each of them.
-    let text = text.as_ref();
-    let text = text.strip_prefix("error: ").unwrap_or(text);
-    let _ = writeln!(anstream::stderr().lock(), "{} {text}", "error:".red().bold());
+    let _ = writeln!(anstream::stderr().lock(), "{} {}", "error:".red().bold(), text.as_ref());
 }
 
 /// A line of progress, on standard error: the answer alone goes to standard output.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, exit, out};
 use crate::gateway::Gateway;
@@ -45,9 +45,10 @@ pub(super) struct Args {
     announce: bool,
 }
 
-pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> {
+pub(super) async fn run(mut settings: Settings, args: Args) -> Result<u8, Failure> {
     let announce = args.announce;
-    let result = serve(settings, args).await;
+    settings.insecure_bind = args.insecure_bind;
+    let result = serve(&settings, args).await;
     if let (true, Err(failure)) = (announce, &result) {
         say_started(&Started { error: Some(failure.message.clone()), exit: failure.exit });
     }
@@ -64,9 +65,12 @@ async fn serve(settings: &Settings, args: Args) -> Result<u8, Failure> {
     if let Some(admin) = admin.filter(|a| !a.ip().is_loopback()) {
         return Err(Failure::new(exit::BAD_CONFIGURATION, format!("`{admin}` is beyond loopback; operators' endpoints listen on loopback only")));
     }
+    let hangup = hangups()?;
     let gateway = super::open_closed(settings)?;
+    let follower = tokio::spawn(gateway.clone().follow_policy(hangup));
     let served = listen_everywhere(&gateway, &args, listen, admin).await;
     gateway.close().await;
+    follower.abort();
     served
 }
 
@@ -125,19 +129,19 @@ fn http_door(gateway: &Arc<Gateway>, args: &Args) -> Result<HttpDoor, Failure> {
     Ok(HttpDoor { gateway: gateway.clone(), keys, workspace })
 }
 
-/// Returns when the process is asked to end. A closed terminal is no reason to: SIGHUP changes nothing.
+/// Takes SIGHUP away from its default: from now on it does not end the process. A closed terminal is no reason to end either.
+pub(super) fn hangups() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("SIGHUP cannot be listened for: {error}")))
+}
+
+/// Returns when the process is asked to end.
 pub(super) async fn signalled() {
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return std::future::pending().await;
     };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
-            _ = hangup.recv() => {}
-        }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }
 

@@ -28,8 +28,11 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
         None => std::env::current_dir().map_err(|error| Failure::new(exit::BAD_CONFIGURATION, format!("the current folder: {error}")))?,
     };
     let (input, output) = standard_streams();
+    // A relay has no policy: to it the signal means nothing. It ends with its input, as it would with a closed terminal.
+    let hangup = super::serve::hangups()?;
     if args.in_process {
         let gateway = super::open_closed(settings)?;
+        let follower = tokio::spawn(gateway.clone().follow_policy(hangup));
         let connection = connection_here(&gateway, &folder, explicit)?;
         let stopped = gateway.clone();
         tokio::spawn(async move {
@@ -38,6 +41,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
         });
         serve_stream(gateway.clone(), connection, Lines::new(input), output).await;
         gateway.close().await;
+        follower.abort();
         return Ok(exit::OK);
     }
     let hello = Hello::new(settings, Some(folder), explicit).map_err(|error| Failure::new(exit::BAD_CONFIGURATION, error))?;

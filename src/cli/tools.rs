@@ -35,7 +35,7 @@ pub(super) async fn run(settings: Settings, args: &Args) -> Result<u8, Failure> 
     let settings = &super::with_its_policy(settings);
     let bad = |error: &dyn std::fmt::Display| Failure::new(exit::BAD_CONFIGURATION, error);
     let catalogue = catalogue::catalogue().map_err(|e| bad(&e))?;
-    let policy = Arc::new(load_policy(settings, &catalogue).map_err(|e| bad(&e))?);
+    let policy = Arc::new(load_policy(settings, &catalogue)?);
     let registry = catalogue::registry(&policy, settings).map_err(|e| bad(&e))?;
     let caller = args.caller.clone().unwrap_or_else(|| Caller::of_this_process().id().to_string());
     let same_user = catalogue::standing(settings).towards_id(&caller) == Trust::SameUser;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::catalogue;
-use crate::gateway::{load_policy, policy_path};
 use crate::home::Settings;
 use crate::home::service::{etc_folder, home_folder, name_of};
+use crate::in_force::{load_policy, policy_path};
 use crate::server::{Hello, JoinError, join};
 use crate::trust::{Accounts, Standing, guarded};
 

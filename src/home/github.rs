@@ -15,7 +15,7 @@ use super::settings::SettingsError;
 const LONGEST: u64 = 4096;
 
 /// `GITHUB_API_URL`, `GITHUB_TOKEN` or `GITHUB_TOKEN_FILE`, and the second key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct GithubSettings {
     /// `ENABLE_REAL_GITHUB_CALLS=true`: the second key to the real system; the first is its mode in the policy.
     pub real_calls: bool,
@@ -25,7 +25,7 @@ pub struct GithubSettings {
     token: OnceLock<Result<SecretString, String>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Source {
     Variable(SecretString),
     File(PathBuf),

@@ -1,6 +1,7 @@
 //! The one directory that holds a gateway's state, and the lock that makes it one gateway.
 
 mod github;
+mod policies;
 pub mod service;
 mod settings;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use github::GithubSettings;
+pub use policies::archived_policy;
 pub use settings::{Settings, SettingsError, VARIABLES};
 
 /// Why a home cannot be used. The text is for the person who starts the gateway.
@@ -169,6 +171,12 @@ impl Home {
     #[must_use]
     pub fn local_key(&self) -> PathBuf {
         self.path.join("local.key")
+    }
+
+    /// What each caller used of its budget.
+    #[must_use]
+    pub fn budgets(&self) -> PathBuf {
+        self.path.join("budgets.json")
     }
 
     /// Where a gateway that was started for a client writes its log.

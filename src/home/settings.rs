@@ -7,7 +7,7 @@ use super::github::GithubSettings;
 use crate::observe::log;
 
 /// What the environment sets, read once through a lookup so that tests need no environment.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// `OPSGATE_HOME`, else the platform's state folder.
     pub home: PathBuf,
@@ -21,6 +21,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// `OPSGATE_ADMIN_LISTEN`.
     pub admin_listen: Option<SocketAddr>,
+    /// Whether `--insecure-bind` lets HTTP listen beyond loopback without TLS: said on the command line alone.
+    pub insecure_bind: bool,
     /// `WRITE_MODE=off`: wins over the policy.
     pub write_mode_off: bool,
     /// What it says about GitHub.
@@ -134,6 +136,7 @@ impl Settings {
             policy: set("OPSGATE_POLICY").map(PathBuf::from),
             listen: address("OPSGATE_LISTEN")?,
             admin_listen: address("OPSGATE_ADMIN_LISTEN")?,
+            insecure_bind: false,
             write_mode_off,
             github,
         })

@@ -1,7 +1,9 @@
-//! How much a caller may ask for: rates by address and by caller, and calls at once.
+//! How much a caller may ask for: rates by address and by caller, calls at once, and budgets by the day.
 //!
 //! Refusing is cheap and happens before any argument is parsed.
 
+mod budget;
+mod budget_file;
 mod flood;
 mod penalty;
 mod slots;
@@ -11,12 +13,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::error::{Code, Refusal};
-use crate::policy::Limits;
+use crate::policy::{Limits, OverThen, Rate};
 
+pub use budget::{Budgets, Charge};
 pub use flood::{Flood, Kind, Sampled, Skipped};
 pub use slots::{Slot, Slots};
 
@@ -26,15 +30,52 @@ use penalty::Penalty;
 #[derive(Debug)]
 pub struct Counted(());
 
-/// The limits in force, with their state. Made anew when a policy changes its limits.
+/// The limits in force, with their state. What a new policy leaves as it is keeps its state.
 pub struct Rates {
-    callers: DefaultKeyedRateLimiter<Arc<str>>,
-    addresses: DefaultKeyedRateLimiter<IpAddr>,
-    penalty: Option<Penalty>,
+    budgets: ArcSwap<Allowances>,
     blocked: std::sync::Mutex<std::collections::HashMap<IpAddr, std::time::Instant>>,
     clock: DefaultClock,
     /// Calls at once.
     pub slots: Slots,
+}
+
+/// What callers and addresses have spent of which budget. Each part is shared with the budgets before, where it did not change.
+struct Allowances {
+    callers: Arc<Budget<Arc<str>>>,
+    addresses: Arc<Budget<IpAddr>>,
+    penalty: Option<Arc<Penalty>>,
+}
+
+/// One rate and what is spent of it, by key.
+struct Budget<K: std::hash::Hash + Eq + Clone> {
+    rate: Rate,
+    burst: NonZeroU32,
+    spent: DefaultKeyedRateLimiter<K>,
+}
+
+impl<K: std::hash::Hash + Eq + Clone> Budget<K> {
+    /// This budget, or, where the rate is another, a full one.
+    fn of(rate: Rate, burst: NonZeroU32, before: Option<&Arc<Self>>) -> Arc<Self> {
+        match before.filter(|before| (before.rate, before.burst) == (rate, burst)) {
+            Some(same) => same.clone(),
+            None => Arc::new(Self { rate, burst, spent: RateLimiter::keyed(quota(rate.count, rate.per, burst)) }),
+        }
+    }
+}
+
+impl Allowances {
+    fn of(limits: &Limits, before: Option<&Self>) -> Self {
+        let address = limits.per_ip_unauthenticated;
+        let boxed = |over: OverThen| match before.and_then(|before| before.penalty.as_ref()) {
+            Some(penalty) => penalty.with(over),
+            None => Arc::new(Penalty::new(over)),
+        };
+        Self {
+            callers: Budget::of(limits.per_caller.rate, limits.per_caller.burst, before.map(|before| &before.callers)),
+            addresses: Budget::of(address, address.count, before.map(|before| &before.addresses)),
+            penalty: limits.per_caller.over_then.map(boxed),
+        }
+    }
 }
 
 impl Rates {
@@ -42,17 +83,18 @@ impl Rates {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            callers: RateLimiter::keyed(quota(limits.per_caller.rate.count, limits.per_caller.rate.per, limits.per_caller.burst)),
-            addresses: RateLimiter::keyed(quota(
-                limits.per_ip_unauthenticated.count,
-                limits.per_ip_unauthenticated.per,
-                limits.per_ip_unauthenticated.count,
-            )),
-            penalty: limits.per_caller.over_then.map(Penalty::new),
+            budgets: ArcSwap::from_pointee(Allowances::of(limits, None)),
             blocked: std::sync::Mutex::default(),
             clock: DefaultClock::default(),
             slots: Slots::new(limits.concurrency.get() as usize),
         }
+    }
+
+    /// Puts new limits in force. What callers have spent of a budget that stays the same is not given back, who is in the penalty
+    /// box stays there, and calls that run keep their places.
+    pub fn set(&self, limits: &Limits) {
+        self.budgets.store(Arc::new(Allowances::of(limits, Some(&self.budgets.load()))));
+        self.slots.set(limits.concurrency.get() as usize);
     }
 
     /// Counts one request of this caller.
@@ -61,13 +103,14 @@ impl Rates {
     /// [`Code::RateLimited`] with the time to wait.
     pub fn count(&self, caller: &Arc<str>) -> Result<Counted, Refusal> {
         let now = std::time::Instant::now();
-        if let Some(boxed) = self.penalty.as_ref().and_then(|penalty| penalty.check(caller, now)) {
+        let budgets = self.budgets.load();
+        if let Some(boxed) = budgets.penalty.as_ref().and_then(|penalty| penalty.check(caller, now)) {
             return boxed.map(|()| Counted(())).map_err(|wait| {
                 Refusal::new(Code::RateLimited, "after too many calls in a short time a lower rate holds for a while").retry_after(wait)
             });
         }
-        self.callers.check_key(caller).map(|()| Counted(())).map_err(|until| {
-            if let Some(penalty) = &self.penalty {
+        budgets.callers.spent.check_key(caller).map(|()| Counted(())).map_err(|until| {
+            if let Some(penalty) = &budgets.penalty {
                 penalty.put(caller, now);
             }
             Refusal::new(Code::RateLimited, "too many calls in a short time").retry_after(until.wait_time_from(self.clock.now()))
@@ -92,7 +135,7 @@ impl Rates {
 
     /// Counts a failed credential of this address.
     pub fn failed(&self, address: IpAddr) {
-        if let Err(until) = self.addresses.check_key(&address) {
+        if let Err(until) = self.budgets.load().addresses.spent.check_key(&address) {
             let wait = until.wait_time_from(self.clock.now());
             let mut blocked = self.blocked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             // Bounded: an attacker with many addresses costs at most this map; the oldest entries have run out anyway.
@@ -108,10 +151,11 @@ impl Rates {
 
     /// Forgets callers and addresses whose budgets are full again. Called now and then.
     pub fn sweep(&self) {
-        self.callers.retain_recent();
-        self.addresses.retain_recent();
+        let budgets = self.budgets.load();
+        budgets.callers.spent.retain_recent();
+        budgets.addresses.spent.retain_recent();
         self.slots.sweep();
-        if let Some(penalty) = &self.penalty {
+        if let Some(penalty) = &budgets.penalty {
             penalty.sweep(std::time::Instant::now());
         }
     }
@@ -146,6 +190,39 @@ mod tests {
         assert_eq!(refusal.code, Code::RateLimited);
         assert!(refusal.retry_after_s().unwrap() >= 1);
         rates.count(&b).unwrap();
+    }
+
+    #[test]
+    fn new_limits_hold_at_once_and_give_back_nothing_where_they_are_the_same() {
+        let (rates, a): (_, Arc<str>) = (Rates::new(&limits(3)), "key:a".into());
+        for _ in 0..3 {
+            rates.count(&a).unwrap();
+        }
+        let mut other = limits(3);
+        other.concurrency = NonZeroU32::MIN;
+        rates.set(&other);
+        rates.count(&a).expect_err("what was spent was given back");
+        rates.set(&limits(1));
+        rates.count(&a).unwrap();
+        rates.count(&a).expect_err("the old burst holds");
+    }
+
+    #[test]
+    fn who_is_in_the_penalty_box_stays_there_under_another_one() {
+        let over = |count| OverThen {
+            rate: Rate { count: NonZeroU32::new(count).unwrap(), per: Duration::from_secs(3600) },
+            lasts: Duration::from_secs(60),
+        };
+        let mut before = limits(1);
+        before.per_caller.over_then = Some(over(1));
+        let (rates, a): (_, Arc<str>) = (Rates::new(&before), "key:a".into());
+        rates.count(&a).unwrap();
+        rates.count(&a).expect_err("over its burst");
+        let mut after = limits(50);
+        after.per_caller.over_then = Some(over(2));
+        rates.set(&after);
+        rates.count(&a).expect("the box's own rate is a new one");
+        rates.count(&a).expect_err("the box was left");
     }
 
     #[test]

@@ -11,20 +11,29 @@ use crate::policy::OverThen;
 
 /// Callers in the box, and the rate that holds there.
 pub(super) struct Penalty {
+    over: OverThen,
     rate: DefaultKeyedRateLimiter<Arc<str>>,
-    lasts: Duration,
     until: Mutex<HashMap<Arc<str>, Instant>>,
 }
 
 impl Penalty {
     pub(super) fn new(over: OverThen) -> Self {
         let rate = governor::RateLimiter::keyed(super::quota(over.rate.count, over.rate.per, std::num::NonZeroU32::MIN));
-        Self { rate, lasts: over.lasts, until: Mutex::default() }
+        Self { over, rate, until: Mutex::default() }
+    }
+
+    /// This box, or, where the new one is another, a box with the same callers in it for as long as they had.
+    pub(super) fn with(self: &Arc<Self>, over: OverThen) -> Arc<Self> {
+        if self.over == over {
+            return self.clone();
+        }
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Arc::new(Self { until: Mutex::new(until), ..Self::new(over) })
     }
 
     /// Puts a caller in, or keeps it in.
     pub(super) fn put(&self, caller: &Arc<str>, now: Instant) {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.clone(), now + self.lasts);
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.clone(), now + self.over.lasts);
     }
 
     /// `None` where the caller is not in the box; else whether the box's rate has room, or how long to wait.

@@ -1,6 +1,7 @@
 //! Calls at once, per caller, with a bounded queue.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,25 +16,36 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A running call's place. Given back when dropped.
 #[derive(Debug)]
-pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct Slot(#[expect(dead_code, reason = "held for its drop")] Taken);
 
 /// Each caller's places.
 pub struct Slots {
-    concurrency: usize,
+    concurrency: AtomicUsize,
     callers: Mutex<HashMap<Arc<str>, Places>>,
 }
 
 #[derive(Clone)]
 struct Places {
-    running: Arc<Semaphore>,
-    queued: Arc<Semaphore>,
+    running: Arc<Room>,
+    queued: Arc<Room>,
 }
 
 impl Slots {
     /// Places for this many calls at once per caller.
     #[must_use]
     pub fn new(concurrency: usize) -> Self {
-        Self { concurrency, callers: Mutex::default() }
+        Self { concurrency: AtomicUsize::new(concurrency), callers: Mutex::default() }
+    }
+
+    /// Gives every caller this many places from now on. Calls that run keep theirs and stay counted, also where there are
+    /// fewer now.
+    pub fn set(&self, concurrency: usize) {
+        let callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.concurrency.swap(concurrency, Ordering::Relaxed);
+        for places in callers.values().filter(|_| before != concurrency) {
+            places.running.resize(before, concurrency);
+            places.queued.resize(before * QUEUE_PER_SLOT, concurrency * QUEUE_PER_SLOT);
+        }
     }
 
     /// Takes a place, waiting in the caller's bounded queue where all are taken.
@@ -42,13 +54,14 @@ impl Slots {
     /// [`Code::Busy`] where the queue is full or the wait too long.
     pub async fn take(&self, caller: &Arc<str>) -> Result<Slot, Refusal> {
         let places = self.places(caller);
-        if let Ok(permit) = places.running.clone().try_acquire_owned() {
-            return Ok(Slot(permit));
+        if let Some(taken) = places.running.try_take() {
+            return Ok(Slot(taken));
         }
-        let busy = || Refusal::new(Code::Busy, format!("`{}` calls already run and more wait", self.concurrency)).retry_after(Duration::from_secs(1));
-        let _queued = places.queued.clone().try_acquire_owned().map_err(|_| busy())?;
-        match tokio::time::timeout(LONGEST_WAIT, places.running.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Slot(permit)),
+        let concurrency = self.concurrency.load(Ordering::Relaxed);
+        let busy = || Refusal::new(Code::Busy, format!("`{concurrency}` calls already run and more wait")).retry_after(Duration::from_secs(1));
+        let _queued = places.queued.try_take().ok_or_else(busy)?;
+        match tokio::time::timeout(LONGEST_WAIT, places.running.take()).await {
+            Ok(Some(taken)) => Ok(Slot(taken)),
             _ => Err(busy()),
         }
     }
@@ -64,10 +77,64 @@ impl Slots {
         if let Some(places) = callers.get(caller) {
             return places.clone();
         }
-        let places =
-            Places { running: Arc::new(Semaphore::new(self.concurrency)), queued: Arc::new(Semaphore::new(self.concurrency * QUEUE_PER_SLOT)) };
+        let concurrency = self.concurrency.load(Ordering::Relaxed);
+        let places = Places { running: Room::of(concurrency), queued: Room::of(concurrency * QUEUE_PER_SLOT) };
         callers.insert(caller.clone(), places.clone());
         places
+    }
+}
+
+/// Places that can become more or fewer while some are taken.
+#[derive(Debug)]
+struct Room {
+    free: Arc<Semaphore>,
+    /// Places that are taken and no longer exist: so many of those given back go nowhere.
+    owed: Mutex<usize>,
+}
+
+/// One place of a room, until dropped.
+#[derive(Debug)]
+struct Taken {
+    permit: Option<OwnedSemaphorePermit>,
+    room: Arc<Room>,
+}
+
+impl Room {
+    fn of(places: usize) -> Arc<Self> {
+        Arc::new(Self { free: Arc::new(Semaphore::new(places)), owed: Mutex::new(0) })
+    }
+
+    fn try_take(self: &Arc<Self>) -> Option<Taken> {
+        let permit = self.free.clone().try_acquire_owned().ok()?;
+        Some(Taken { permit: Some(permit), room: self.clone() })
+    }
+
+    async fn take(self: &Arc<Self>) -> Option<Taken> {
+        let permit = self.free.clone().acquire_owned().await.ok()?;
+        Some(Taken { permit: Some(permit), room: self.clone() })
+    }
+
+    fn resize(&self, from: usize, to: usize) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if to < from {
+            *owed += from - to - self.free.forget_permits(from - to);
+        } else {
+            let paid = (*owed).min(to - from);
+            *owed -= paid;
+            self.free.add_permits(to - from - paid);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut owed = self.room.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (true, Some(permit)) = (*owed > 0, self.permit.take()) {
+            *owed -= 1;
+            permit.forget();
+        }
+        // Given back under the lock, so that no resize comes between.
+        drop(self.permit.take());
     }
 }
 
@@ -91,6 +158,29 @@ mod tests {
         slots.take(&"key:b".into()).await.unwrap();
         drop(held);
         waiting.remove(0).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn fewer_places_count_those_that_run_and_more_are_there_at_once() {
+        let (slots, caller): (_, Arc<str>) = (Slots::new(3), "key:a".into());
+        let mut running: Vec<_> = futures::future::join_all((0..3).map(|_| slots.take(&caller))).await.into_iter().map(Result::unwrap).collect();
+        let free = || slots.places(&caller).running.free.available_permits();
+        slots.set(1);
+        for left in (0..3).rev() {
+            assert_eq!(free(), 0, "with {} that run there is room for one more", left + 1);
+            running.pop();
+        }
+        assert_eq!(free(), 1);
+        let held = slots.take(&caller).await.unwrap();
+        let mut waits = Box::pin(slots.take(&caller));
+        assert!(futures::poll!(&mut waits).is_pending());
+        slots.set(2);
+        let second = waits.await.unwrap();
+        slots.set(1);
+        slots.set(4);
+        assert_eq!(free(), 2, "places that were owed are counted twice");
+        drop((held, second));
+        assert_eq!((free(), slots.places(&"key:new".into()).running.free.available_permits()), (4, 4));
     }
 
     #[tokio::test]

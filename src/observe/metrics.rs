@@ -44,8 +44,10 @@ pub struct Metrics {
     calls: IntCounterVec,
     durations: HistogramVec,
     scrubbed: IntCounterVec,
+    shadow: IntCounterVec,
     exposures: IntCounterVec,
     malformed: IntCounterVec,
+    policy_loads: IntCounterVec,
     unauthenticated: IntCounterVec,
     audit_seq: IntGauge,
     audit_sealed: IntGauge,
@@ -81,8 +83,10 @@ impl Metrics {
         Ok(Self {
             calls: counter("opsgate_calls_total", "calls by tool and outcome", &["tool", "outcome"])?,
             scrubbed: counter("opsgate_secrets_scrubbed_total", "secrets removed from what left, by kind", &["kind"])?,
+            shadow: counter("opsgate_policy_shadow_total", "calls that a rule in mode shadow would have decided otherwise, by rule", &["rule"])?,
             exposures: counter("opsgate_secret_exposure_detected_total", "answers of tools that held a secret, by tool", &["tool"])?,
             malformed: counter("opsgate_malformed_messages_total", "messages that were not MCP, by transport and fault", &["transport", "fault"])?,
+            policy_loads: counter("opsgate_policy_loads_total", "policies that came into force, and files that did not", &["result"])?,
             unauthenticated: counter("opsgate_unauthenticated_total", "requests without a valid credential, by reason", &["reason"])?,
             audit_seq: gauge("opsgate_audit_head_seq", "number of the newest entry of the log")?,
             audit_sealed: gauge("opsgate_audit_sealed", "1 where the log is sealed and everything is refused")?,
@@ -104,6 +108,11 @@ impl Metrics {
         self.scrubbed.with_label_values(&[kind]).inc_by(count);
     }
 
+    /// A call met this rule, which is in shadow. The ids are the policy's own, so that no caller can make one up.
+    pub fn shadowed(&self, rule: &str) {
+        self.shadow.with_label_values(&[rule]).inc();
+    }
+
     /// A tool's answer held a secret.
     pub fn exposed(&self, tool: &str) {
         self.exposures.with_label_values(&[tool]).inc();
@@ -112,6 +121,11 @@ impl Metrics {
     /// A message was not MCP.
     pub fn malformed(&self, transport: &str, fault: &str) {
         self.malformed.with_label_values(&[transport, fault]).inc();
+    }
+
+    /// A policy was `loaded`, or its file `rejected`.
+    pub fn policy_load(&self, result: &str) {
+        self.policy_loads.with_label_values(&[result]).inc();
     }
 
     /// A request came without a valid credential.

@@ -40,27 +40,20 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     /// Finds the caller, the tool, the system, and one spelling for each value.
     pub(super) fn new(core: &'a Core, facts: &'a Facts<'a>) -> Result<Self, Denial> {
-        let profile = core.profile(facts.caller).ok_or_else(|| {
-            Denial::new(DenialCode::UnknownCaller, "the policy does not know this caller", "ask whoever keeps the policy to list it under `callers`")
-        })?;
+        let profile = core.profile(facts.caller).ok_or_else(|| Denial::new(DenialCode::UnknownCaller, []))?;
         let Some((tool, entry)) = core.tool(facts.tool) else {
             return Err(match forbidden(facts.tool) {
-                Some(entry) => Denial::new(DenialCode::Forbidden, entry.because, "this is for a person to do"),
-                None => Denial::new(DenialCode::UnknownTool, "there is no such tool", "list the tools to see what there is"),
+                Some(entry) => Denial::new(DenialCode::Forbidden, [("because", entry.because.to_owned())]),
+                None => Denial::new(DenialCode::UnknownTool, []),
             });
         };
         // INVARIANT: facts that contradict the catalogue are never judged (test: contradicting_facts_are_refused).
         if entry.system != facts.system || entry.class != facts.class {
-            return Err(Denial::new(DenialCode::UnknownTool, "the call does not describe its tool rightly", "list the tools to see what there is"));
+            return Err(Denial::new(DenialCode::UnknownTool, []));
         }
-        let system = core.systems.get(&entry.system).ok_or_else(|| {
-            let because = format!("the policy does not list the system `{}`", entry.system);
-            Denial::new(DenialCode::SystemNotListed, because, "ask whoever keeps the policy to list it under `systems`")
-        })?;
+        let system = core.systems.get(&entry.system).ok_or_else(|| Denial::new(DenialCode::SystemNotListed, [("system", entry.system.clone())]))?;
         if system.mode == Mode::Blocked {
-            let because = format!("the system `{}` is blocked", entry.system);
-            return Err(Denial::new(DenialCode::SystemBlocked, because, "nothing of this system runs at present")
-                .by(&format!("systems.{}.mode", entry.system)));
+            return Err(Denial::new(DenialCode::SystemBlocked, [("system", entry.system.clone())]).by(&format!("systems.{}.mode", entry.system)));
         }
         let mut call = Self {
             core,
@@ -75,10 +68,8 @@ impl<'a> Call<'a> {
             repositories: Vec::new(),
         };
         for scope in facts.scopes.entries() {
-            let value = scope_spelling(scope.kind, &scope.value).ok_or_else(|| {
-                let because = format!("the {} of this call has no spelling that rules can match", scope.kind);
-                Denial::new(DenialCode::Unnormalisable, because, "write it without `..`, `%`, backslashes and control characters")
-            })?;
+            let value = scope_spelling(scope.kind, &scope.value)
+                .ok_or_else(|| Denial::new(DenialCode::Unnormalisable, [("kind", scope.kind.to_string())]))?;
             let folded = match &value {
                 Cow::Borrowed(value) => fold(value),
                 Cow::Owned(value) => Cow::Owned(fold(value).into_owned()),
@@ -138,13 +129,18 @@ impl<'a> Call<'a> {
 
     /// The allow rules that cover the whole call, in the order of their ids.
     pub(super) fn allowing(&self) -> Vec<u32> {
+        self.covering(false)
+    }
+
+    /// The allow rules in force, or those in shadow, that cover the whole call.
+    pub(super) fn covering(&self, shadow: bool) -> Vec<u32> {
         let who = self.who();
         let (hits, everywhere) = self.allow_hits();
         let covers = |index: &&u32| {
             self.core.rule(**index).is_some_and(|rule| {
                 let hit = everywhere | hits.iter().find(|(one, _)| one == *index).map_or(0, |(_, kinds)| *kinds);
                 rule.kinds & hit == rule.kinds
-                    && !rule.rule.shadow
+                    && rule.rule.shadow == shadow
                     // A write needs a rule that names its tool.
                     && (self.entry.class == Class::Read || rule.rule.when.tools.is_some())
                     && rule.is_about(&who, self.core.defaults.automation)

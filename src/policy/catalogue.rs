@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use opsgate_tools::registry::FORBIDDEN;
-use opsgate_tools::tool::Class;
+use opsgate_tools::tool::{Card, Class};
+
+use super::risk::Risk;
 
 /// The systems of the design. A policy may list one before this version has a tool for it.
 pub(super) const SYSTEMS: &[&str] = &[
@@ -46,17 +48,38 @@ pub struct Catalogue {
 pub(super) struct Listed {
     pub(super) system: String,
     pub(super) class: Class,
+    pub(super) risk: Risk,
+    pub(super) destructive: bool,
 }
 
 impl Catalogue {
-    /// The catalogue of these tools: name, system, class.
+    /// The catalogue of these tools: name, system, class. Each has the least risk of its class.
     pub fn of<'n>(tools: impl IntoIterator<Item = (&'n str, &'n str, Class)>) -> Self {
-        let tools = tools.into_iter().map(|(name, system, class)| (name.to_owned(), Listed { system: system.to_owned(), class })).collect();
-        Self { tools }
+        tools.into_iter().fold(Self::default(), |all, (name, system, class)| all.with(name, system, class))
+    }
+
+    /// The catalogue of these tools: their cards, their class, and whether they are destructive.
+    pub fn of_tools(tools: impl IntoIterator<Item = (Card, Class, bool)>) -> Self {
+        let listed = |(card, class, destructive): (Card, Class, bool)| {
+            (card.name.to_owned(), Listed { system: card.system.to_owned(), class, risk: Risk::of(card.risk.into()), destructive })
+        };
+        Self { tools: tools.into_iter().map(listed).collect() }
     }
 
     pub(super) fn tools(&self) -> impl Iterator<Item = (&str, &Listed)> + Clone {
         self.tools.iter().map(|(name, listed)| (name.as_str(), listed))
+    }
+
+    /// The same with one tool more, of the least risk of its class.
+    pub(super) fn with(mut self, name: &str, system: &str, class: Class) -> Self {
+        let risk = Risk::of(if class == Class::Read { 0.1 } else { 0.3 });
+        self.tools.insert(name.to_owned(), Listed { system: system.to_owned(), class, risk, destructive: false });
+        self
+    }
+
+    /// The system and the class of a tool.
+    pub(super) fn tool(&self, name: &str) -> Option<(&str, Class)> {
+        self.tools.get(name).map(|listed| (listed.system.as_str(), listed.class))
     }
 
     pub(super) fn knows_tool(&self, name: &str) -> bool {

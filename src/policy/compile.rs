@@ -9,13 +9,14 @@ use opsgate_tools::tool::Class;
 use opsgate_tools::workspace::{Author, Command};
 use serde::Serialize;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
 use super::glob::{Compare, Pattern, Subject};
 use super::glob_table::{GlobTable, MOST_SEARCHED, searched_bytes};
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
+use super::risk::{Risk, Weights};
 
 /// A caller as the policy knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +42,7 @@ pub(super) struct Core {
     pub(super) defaults: Defaults,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
+    pub(super) risk: Option<Weights>,
     pub(super) people: BTreeMap<String, Person>,
     pub(super) groups: BTreeMap<String, Vec<String>>,
     pub(super) approvals: Approvals,
@@ -69,6 +71,8 @@ pub(super) struct CompiledSystem {
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
     pub(super) lists: Vec<(ScopeKind, GlobTable)>,
+    /// `lists` as they were written.
+    pub(super) listed: Vec<(ScopeKind, Vec<Pattern>)>,
 }
 
 /// A tool with the rules that can be about it.
@@ -76,6 +80,8 @@ pub(super) struct ToolEntry {
     pub(super) name: String,
     pub(super) system: String,
     pub(super) class: Class,
+    pub(super) risk: Risk,
+    pub(super) destructive: bool,
     pub(super) denies: DenyIndex,
     pub(super) allows: Vec<u32>,
     /// For each kind, the allow rules that a value of it can belong to: rules out most rules in one pass.
@@ -172,7 +178,17 @@ impl Core {
                 .iter()
                 .map(|(kind, list)| Ok((*kind, GlobTable::of(list, Compare::Exact)?)))
                 .collect::<Result<Vec<_>, globset::Error>>()?;
-            systems.insert(name, CompiledSystem { mode: system.mode, roots: system.roots, commands: system.commands, author: system.author, lists });
+            systems.insert(
+                name,
+                CompiledSystem {
+                    mode: system.mode,
+                    roots: system.roots,
+                    commands: system.commands,
+                    author: system.author,
+                    lists,
+                    listed: system.lists,
+                },
+            );
         }
         let namespaces = file.namespaces.into_iter().map(|one| {
             // `approval` opens a namespace to writes, the other tiers close it.
@@ -191,6 +207,7 @@ impl Core {
         });
         let environments = environments.collect::<Result<Vec<_>, globset::Error>>()?;
 
+        let risk = file.settings.risk.as_ref().map(|risk| Weights::new(risk, file.risk_hours)).transpose()?;
         let index = Indexed::of(&rules, catalogue)?;
         Ok(Self {
             hash,
@@ -201,6 +218,7 @@ impl Core {
             defaults: file.defaults,
             limits: file.limits,
             settings: file.settings,
+            risk,
             people: file.people,
             groups: file.groups,
             approvals: file.approvals,
@@ -227,6 +245,11 @@ impl Core {
             self.caller_globs.each_match(caller, |place| closest = closest.min(place));
             self.globbed_callers.get(closest as usize)
         })
+    }
+
+    /// The entries of `callers`.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.exact_callers.values().chain(&self.globbed_callers)
     }
 
     pub(super) fn tool(&self, name: &str) -> Option<(u32, &ToolEntry)> {
@@ -260,7 +283,7 @@ struct Indexed {
 impl Indexed {
     /// Sorts each rule under the tools it can be about; a deny rule that names neither tool nor system is common to all.
     fn of(rules: &[CompiledRule], catalogue: &Catalogue) -> Result<Self, CompileError> {
-        let listed: Vec<(&str, &str, Class)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed.class)).collect();
+        let listed: Vec<(&str, &str, &Listed)> = catalogue.tools().map(|(name, listed)| (name, listed.system.as_str(), listed)).collect();
         let names: HashMap<String, u32> = listed.iter().zip(0..).map(|((name, ..), index)| ((*name).to_owned(), index)).collect();
         let mut denies: Vec<Vec<u32>> = vec![Vec::new(); listed.len()];
         let mut allows = denies.clone();
@@ -298,10 +321,11 @@ impl Indexed {
             }
         }
         let common = DenyIndex::new(&common, rules)?;
-        let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, class), denies), allows)| {
+        let tools = listed.iter().zip(denies).zip(allows).map(|(((name, system, listed), denies), allows)| {
             let denies = DenyIndex::new(&denies, rules)?;
             let allow_tables = allow_tables(&allows, rules)?;
-            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class: *class, denies, allows, allow_tables })
+            let Listed { class, risk, destructive, .. } = **listed;
+            Ok(ToolEntry { name: (*name).to_owned(), system: (*system).to_owned(), class, risk, destructive, denies, allows, allow_tables })
         });
         Ok(Self { names, tools: tools.collect::<Result<_, globset::Error>>()?, common })
     }

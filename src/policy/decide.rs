@@ -10,23 +10,30 @@ use super::compile::{CompiledRepository, Core};
 use super::decision::{Decision, Denial, DenialCode, Facts, Granted, Permit, Requirement, Trigger};
 use super::filter::Seen;
 use super::model::Tier;
+use super::risk::Risk;
 
 impl Core {
     pub(super) fn decide(self: &Arc<Self>, facts: &Facts<'_>) -> Decision {
         let call = match Call::new(self, facts) {
             Ok(call) => call,
-            Err(denial) => return Decision::Deny(denial),
+            Err(denial) => return Decision::Deny(denial.in_language(self.settings.language)),
         };
-        let shadow = call.shadow();
-        match call.verdict() {
+        let mut shadow = call.shadow();
+        let risk = call.risk();
+        match call.verdict(risk) {
             Ok((allowing, requirement)) => {
-                let permit = call.permit(self, allowing, shadow);
+                let permit = call.permit(self, allowing, shadow, risk);
                 match requirement {
                     Some(requirement) => Decision::NeedsApproval(permit, requirement),
                     None => Decision::Permit(permit),
                 }
             }
-            Err(denial) => Decision::Deny(Denial { shadow, ..denial }),
+            Err(denial) => {
+                if denial.code == DenialCode::DefaultDeny {
+                    shadow.extend(call.shadow_allowing());
+                }
+                Decision::Deny(Denial { shadow, ..denial.in_language(self.settings.language) })
+            }
         }
     }
 }
@@ -35,18 +42,18 @@ impl Core {
 pub(super) type Verdict = Result<(Option<Vec<u32>>, Option<Requirement>), Denial>;
 
 impl Call<'_> {
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self, risk: Risk) -> Verdict {
         if let Some(denial) =
             self.denied_by_rule().or_else(|| self.denied_by_repository()).or_else(|| self.denied_by_namespace()).or_else(|| self.off_the_lists())
         {
             return Err(denial);
         }
         if self.facts.trigger != Trigger::Client && !self.core.automation {
-            return Err(Denial::new(DenialCode::AutomationOff, "automation is off", "a client can ask for it").by("automation"));
+            return Err(Denial::new(DenialCode::AutomationOff, []).by("automation"));
         }
         match self.entry.class {
             Class::Read => self.read(),
-            Class::Write => self.write(),
+            Class::Write => self.write(risk),
         }
     }
 
@@ -61,8 +68,7 @@ impl Call<'_> {
     fn denied_by_rule(&self) -> Option<Denial> {
         let denying = self.denying();
         let rule = denying.iter().filter_map(|index| self.core.rule(*index)).find(|rule| !rule.rule.shadow)?;
-        let because = rule.rule.because.clone().unwrap_or_else(|| "a rule of the policy denies it".to_owned());
-        Some(Denial::new(DenialCode::RuleDenied, because, "no approval changes this; choose another target").by(&rule.rule.id))
+        Some(Denial::new(DenialCode::RuleDenied, []).because_of(rule.rule.because.as_ref()).by(&rule.rule.id))
     }
 
     fn shadow(&self) -> Vec<String> {
@@ -70,6 +76,14 @@ impl Call<'_> {
             return Vec::new();
         }
         self.denying().iter().filter_map(|index| self.core.rule(*index)).filter(|rule| rule.rule.shadow).map(|rule| rule.rule.id.clone()).collect()
+    }
+
+    /// The allow rules in shadow that would have covered a call which no other rule allows. They permit nothing.
+    fn shadow_allowing(&self) -> Vec<String> {
+        if !self.core.any_shadow {
+            return Vec::new();
+        }
+        self.covering(true).iter().filter_map(|index| self.core.rule(*index)).map(|rule| rule.rule.id.clone()).collect()
     }
 
     /// The settings of each touched repository: denials of every entry that matches, and for each kind of list the one
@@ -115,9 +129,9 @@ impl Call<'_> {
         let closed = |tier: Tier| tier == Tier::Forbidden || (tier == Tier::ReadOnly && self.entry.class == Class::Write);
         for one in self.of(ScopeKind::Namespace) {
             if let Some((namespace, _)) = self.core.namespaces.iter().find(|(namespace, glob)| closed(namespace.tier) && glob.is_match(&one.folded)) {
-                let because = if namespace.tier == Tier::Forbidden { "this namespace is not for agents" } else { "this namespace is only read" };
+                let tier = Tier::ALL.iter().find(|(tier, _)| *tier == namespace.tier).map_or("", |(_, name)| name);
                 let name = format!("namespaces.{}", namespace.pattern.text());
-                return Some(Denial::new(DenialCode::NamespaceDenied, because, "choose another namespace").by(&name));
+                return Some(Denial::new(DenialCode::NamespaceDenied, [("tier", tier.to_owned())]).by(&name));
             }
         }
         None
@@ -126,11 +140,10 @@ impl Call<'_> {
     fn off_the_lists(&self) -> Option<Denial> {
         let system = self.core.systems.get(&self.entry.system)?;
         let (kind, _) = system.lists.iter().find(|(kind, list)| !self.of(*kind).all(|one| list.is_match(&one.value)))?;
-        let because = format!("this {kind} is not on the policy's list for `{}`", self.entry.system);
-        Some(Denial::new(DenialCode::NotListed, because, "ask whoever keeps the policy"))
+        Some(Denial::new(DenialCode::NotListed, [("kind", kind.to_string()), ("system", self.entry.system.clone())]))
     }
 
-    fn permit(self, core: &Arc<Core>, allowing: Option<Vec<u32>>, shadow: Vec<String>) -> Permit {
+    fn permit(self, core: &Arc<Core>, allowing: Option<Vec<u32>>, shadow: Vec<String>, risk: Risk) -> Permit {
         let granted = match &allowing {
             None => Granted::ByDefault,
             Some(rules) => Granted::ByRules(rules.iter().filter_map(|index| core.rule(*index)).map(|rule| rule.rule.id.clone()).collect()),
@@ -146,15 +159,15 @@ impl Call<'_> {
             repositories: self.repositories,
             allowing,
         };
-        Permit { granted, shadow, mode: self.mode, seen }
+        Permit { granted, shadow, mode: self.mode, risk, seen }
     }
 }
 
 fn repository(entry: &CompiledRepository, list: &str) -> Denial {
     let name = format!("repositories.{}.{list}", entry.source.pattern.value.text());
-    Denial::new(DenialCode::RepositoryDenied, "the policy's settings for this repository deny it", "choose another target in it").by(&name)
+    Denial::new(DenialCode::RepositoryDenied, []).by(&name)
 }
 
 pub(super) fn no_rule() -> Denial {
-    Denial::new(DenialCode::DefaultDeny, "no rule allows it", "ask whoever keeps the policy for a rule")
+    Denial::new(DenialCode::DefaultDeny, [])
 }

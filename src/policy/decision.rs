@@ -11,6 +11,8 @@ use opsgate_tools::tool::Class;
 use serde::{Deserialize, Serialize};
 
 use super::filter::{CallPaths, Seen};
+use super::risk::Risk;
+use super::sentences::Told;
 
 /// How a call came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,6 +100,7 @@ pub struct Permit {
     pub(super) granted: Granted,
     pub(super) shadow: Vec<String>,
     pub(super) mode: Mode,
+    pub(super) risk: Risk,
     pub(super) seen: Seen,
 }
 
@@ -136,6 +139,12 @@ impl Permit {
         self.mode
     }
 
+    /// How risky the call is.
+    #[must_use]
+    pub fn risk(&self) -> Risk {
+        self.risk
+    }
+
     /// What of the call's output this caller may see: the same rules, asked of each path, and the output budget.
     #[must_use]
     pub fn output_filter(&self) -> OutputFilter {
@@ -159,7 +168,7 @@ pub struct Quorum {
 }
 
 /// A part of a write's `change` that an environment can require.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangePart {
     /// Why.
@@ -194,14 +203,16 @@ const LEAST_SAID: usize = 10;
 /// What must be there before a permitted call runs. The approval stage holds every part of it or refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Requirement {
-    /// All of these quorums; at least one, unless only `mfa` or `require` asked for approval.
+    /// All of these quorums; at least one.
     pub approvals: Vec<Quorum>,
+    /// At least this many different people in all, who may stand in several groups.
+    pub people: u32,
+    /// How risky the call is: it may have raised the approvals.
+    pub risk: Risk,
     /// How long a grant is good.
     pub expires: Duration,
     /// Whether each approver needs a second factor.
     pub mfa: bool,
-    /// Parts of `change` that must be filled in.
-    pub require: Vec<ChangePart>,
     /// The environments of the policy that the target belongs to.
     pub environments: Vec<String>,
 }
@@ -242,8 +253,60 @@ pub enum DenialCode {
     NotWhitelisted,
     /// The environment's hours are over.
     OutsideHours,
+    /// The environment requires parts of `change` that are not filled in.
+    ChangeIncomplete,
     /// No rule allows it.
     DefaultDeny,
+}
+
+impl DenialCode {
+    /// Every code, in the order of declaration.
+    pub const ALL: [Self; 18] = [
+        Self::UnknownCaller,
+        Self::UnknownTool,
+        Self::Forbidden,
+        Self::SystemNotListed,
+        Self::SystemBlocked,
+        Self::Unnormalisable,
+        Self::RuleDenied,
+        Self::RepositoryDenied,
+        Self::NamespaceDenied,
+        Self::NotListed,
+        Self::AutomationOff,
+        Self::WriteOff,
+        Self::SystemReadOnly,
+        Self::SameUser,
+        Self::NotWhitelisted,
+        Self::OutsideHours,
+        Self::ChangeIncomplete,
+        Self::DefaultDeny,
+    ];
+
+    /// The name in records and in policy tests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        // One more here is one more in `ALL`.
+        match self {
+            Self::UnknownCaller => "unknown_caller",
+            Self::UnknownTool => "unknown_tool",
+            Self::Forbidden => "forbidden",
+            Self::SystemNotListed => "system_not_listed",
+            Self::SystemBlocked => "system_blocked",
+            Self::Unnormalisable => "unnormalisable",
+            Self::RuleDenied => "rule_denied",
+            Self::RepositoryDenied => "repository_denied",
+            Self::NamespaceDenied => "namespace_denied",
+            Self::NotListed => "not_listed",
+            Self::AutomationOff => "automation_off",
+            Self::WriteOff => "write_off",
+            Self::SystemReadOnly => "system_read_only",
+            Self::SameUser => "same_user",
+            Self::NotWhitelisted => "not_whitelisted",
+            Self::OutsideHours => "outside_hours",
+            Self::ChangeIncomplete => "change_incomplete",
+            Self::DefaultDeny => "default_deny",
+        }
+    }
 }
 
 /// A refusal.
@@ -253,19 +316,18 @@ pub struct Denial {
     pub code: DenialCode,
     /// The rule or the setting that denied, as the policy names it.
     pub rule: Option<String>,
-    /// Why, safe for the client.
+    /// Why, safe for the client, in the policy's language.
     pub because: String,
-    /// What would help, safe for the client.
+    /// What would help, safe for the client, in the policy's language.
     pub hint: String,
-    /// The ids of deny rules in `mode: shadow` that would have refused the call too.
+    /// The ids of rules in `mode: shadow` that the call meets: deny rules that would have refused it too, and, where no rule
+    /// allows it, the allow rules that would have.
     pub shadow: Vec<String>,
+    #[serde(skip)]
+    pub(super) told: Box<Told>,
 }
 
 impl Denial {
-    pub(super) fn new(code: DenialCode, because: impl Into<String>, hint: &str) -> Self {
-        Self { code, rule: None, because: because.into(), hint: hint.to_owned(), shadow: Vec::new() }
-    }
-
     /// Names the rule or the setting.
     pub(super) fn by(self, rule: &str) -> Self {
         Self { rule: Some(rule.to_owned()), ..self }

@@ -5,6 +5,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::normalise::unseen;
+use super::review::Look;
+use super::review::draw::draw;
+
 /// A place in the policy file. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub(super) struct Pos {
@@ -40,12 +44,24 @@ pub struct Finding {
     pub message: String,
     /// What to write instead, where that is known.
     pub help: Option<String>,
-    /// The line of the file, control characters shown as `?`, long lines cut.
+    /// The line of the file, what a terminal would act on or not show as `?`, long lines cut.
     pub source_line: String,
+    /// The characters of the file that it is about; 0 where that is not known.
+    pub length: u32,
+    /// Where in `source_line` that begins, and how much of it is shown, in characters.
     #[serde(skip)]
-    caret: usize,
+    pub(super) caret: u16,
     #[serde(skip)]
-    width: usize,
+    pub(super) width: u16,
+    #[serde(skip)]
+    pub(super) severity: Severity,
+}
+
+/// Whether a finding keeps the policy from being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    Error,
+    Warning,
 }
 
 /// Everything that is wrong with a policy. Such a policy is not used.
@@ -68,39 +84,28 @@ pub(super) const MOST: usize = 100;
 
 impl Finding {
     pub(super) fn new(source: Source<'_>, at: Pos, message: impl Into<String>, help: Option<String>) -> Self {
-        let line = source.text.lines().nth((at.line as usize).wrapping_sub(1)).unwrap_or_default();
+        let line = lines(source.text).nth((at.line as usize).wrapping_sub(1)).unwrap_or_default();
+        // A byte order mark is no part of the first line.
         let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         // A long line is shown from a little before the place that matters.
         let column = (at.column as usize).saturating_sub(1);
         let from = if column > SHOWN / 2 && line.chars().count() > SHOWN { column - SHOWN / 2 } else { 0 };
-        let shown: String = line.chars().skip(from).take(SHOWN).map(|c| if c.is_control() { '?' } else { c }).collect();
-        let caret = column - from;
+        let shown: String = line.chars().skip(from).take(SHOWN).map(|c| if unseen(c) { '?' } else { c }).collect();
+        let caret = (column - from).min(shown.chars().count());
         let width = (at.length as usize).clamp(1, shown.chars().count().saturating_sub(caret).max(1));
         Self {
-            file: source.name.to_owned(),
+            file: printable(source.name),
             line: at.line,
             column: at.column,
+            length: at.length,
             message: printable(&message.into()),
             help: help.as_deref().map(printable),
             source_line: shown,
-            caret,
-            width,
+            // No more than is shown.
+            caret: u16::try_from(caret).unwrap_or(u16::MAX),
+            width: u16::try_from(width).unwrap_or(u16::MAX),
+            severity: Severity::Error,
         }
-    }
-
-    fn show(&self, f: &mut fmt::Formatter<'_>, severity: &str) -> fmt::Result {
-        writeln!(f, "{severity}: {}", self.message)?;
-        if self.line == 0 {
-            write!(f, " --> {}", self.file)?;
-            return self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n  = {help}"));
-        }
-        let number = self.line.to_string();
-        let gutter = " ".repeat(number.len());
-        writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
-        writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", self.source_line)?;
-        write!(f, "{gutter} | {}{}", " ".repeat(self.caret), "^".repeat(self.width))?;
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, " {help}"))
     }
 }
 
@@ -116,17 +121,20 @@ impl PolicyErrors {
     pub fn all(&self) -> &[Finding] {
         &self.errors
     }
+
+    /// How many there are, and then each with its line.
+    #[must_use]
+    pub fn drawn(&self, look: Look) -> String {
+        let count = self.errors.len();
+        let (more, plural) = (if count >= MOST { " or more" } else { "" }, if count == 1 { "" } else { "s" });
+        let drawn = draw(&self.errors, look);
+        format!("the policy has {count}{more} error{plural}; it is not used\n{}", drawn.trim_end())
+    }
 }
 
 impl fmt::Display for PolicyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for error in &self.errors {
-            error.show(f, "error")?;
-            f.write_str("\n\n")?;
-        }
-        let count = self.errors.len();
-        let more = if count >= MOST { " or more" } else { "" };
-        write!(f, "the policy has {count}{more} error{}; it is not used", if count == 1 { "" } else { "s" })
+        f.write_str(&self.drawn(Look::Plain))
     }
 }
 
@@ -134,7 +142,7 @@ impl std::error::Error for PolicyErrors {}
 
 impl Warning {
     pub(super) fn new(finding: Finding) -> Self {
-        Self(finding)
+        Self(Finding { severity: Severity::Warning, ..finding })
     }
 
     /// Where and what.
@@ -146,15 +154,22 @@ impl Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.show(f, "warning")
+        let Finding { file, line, column, message, help, .. } = &self.0;
+        write!(f, "{file}:{line}:{column}: {message}")?;
+        help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
     }
+}
+
+/// As YAML ends them: at `\n`, `\r\n` and a lone `\r`.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
 /// Without what a terminal would act on: a policy's own names are in the messages.
 fn printable(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars().take(MESSAGE) {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if unseen(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     if text.chars().nth(MESSAGE).is_some() {
         shown.push('…');

@@ -12,6 +12,7 @@ use super::compile::{Core, Who, bit};
 use super::decision::{Decision, Denial, Facts, Requirement};
 use super::glob::Compare;
 use super::model::{Effect, Rule};
+use super::risk::Risk;
 
 /// A decision with its grounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +31,8 @@ pub struct Explanation {
     pub mode: Option<String>,
     /// What the call touches.
     pub touches: Vec<Scope>,
+    /// How risky it is, where the policy knows caller and tool.
+    pub risk: Option<Risk>,
     /// What permitted: ids of rules, or `defaults.read`.
     pub permitted_by: Vec<String>,
     /// Why not, where the answer is no.
@@ -84,6 +87,7 @@ impl Core {
             tool: facts.tool.to_owned(),
             mode: self.systems.get(facts.system).map(|system| system.mode.name().to_owned()),
             touches: facts.scopes.entries().to_vec(),
+            risk: call.as_ref().map(Call::risk),
             permitted_by,
             denial,
             requirement,
@@ -147,13 +151,11 @@ fn approvals(requirement: &Requirement) -> Vec<String> {
             }
         })
         .collect();
+    if requirement.approvals.len() > 1 && requirement.approvals.iter().all(|quorum| quorum.count < requirement.people) {
+        needed.push(format!("{} different people among them", requirement.people));
+    }
     if requirement.mfa {
         needed.push("a second factor of each approver".to_owned());
-    }
-    if !requirement.require.is_empty() {
-        let names: Vec<&str> =
-            super::decision::ChangePart::ALL.iter().filter(|(part, _)| requirement.require.contains(part)).map(|(_, name)| *name).collect();
-        needed.push(format!("`change` with {}", names.join(", ")));
     }
     needed
 }
@@ -184,6 +186,10 @@ fn needed(denial: &Denial, call: Option<&Call<'_>>) -> Vec<String> {
         if !call.whitelisted(&allowing) {
             needed.push("the target whitelisted: `write: true` for its repository, tier `approval` for its namespace".to_owned());
         }
+        let missing = call.missing_change();
+        if !missing.is_empty() {
+            needed.push(missing.join(", "));
+        }
     } else if needed.is_empty() {
         needed.push(denial.hint.clone());
     }
@@ -213,6 +219,9 @@ impl fmt::Display for Explanation {
             None => writeln!(f, "  caller: not in the policy")?,
         }
         writeln!(f, "  mode: {}", self.mode.as_deref().unwrap_or("the system is not listed"))?;
+        if let Some(risk) = self.risk {
+            writeln!(f, "  risk: {risk}")?;
+        }
         for scope in &self.touches {
             writeln!(f, "  touches: {} {}", scope.kind, scope.value.escape_debug())?;
         }

@@ -17,7 +17,7 @@ use super::glob_table::{Fixed, GlobTable};
 use super::normalise::fold;
 
 /// The longest glob, in bytes.
-const MAX_BYTES: usize = 512;
+pub(super) const MAX_BYTES: usize = 512;
 
 /// The most `{` in one glob: each multiplies what the matcher must hold.
 const MAX_BRACES: usize = 8;

@@ -13,7 +13,9 @@
 //! - Of several `repositories` or `callers` globs the closest wins (a literal name, then the longer text before the first
 //!   wildcard, then more fixed characters, then fewer `**`), for each setting on its own; a denial in *any* of them stands.
 
+mod asked;
 mod call;
+mod cases;
 mod catalogue;
 mod compile;
 mod decide;
@@ -29,6 +31,10 @@ mod limits;
 mod model;
 mod normalise;
 mod read;
+mod replay;
+mod review;
+mod risk;
+mod sentences;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -38,6 +44,7 @@ mod yaml_events;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +53,7 @@ use opsgate_tools::tool::{Class, Spec};
 use opsgate_tools::workspace::{Author, Command};
 use sha2::{Digest, Sha256};
 
+pub use cases::{CaseFile, CaseReport, CaseResult, CasesError};
 pub use catalogue::Catalogue;
 pub use compile::Profile;
 pub use decision::{ChangePart, Decision, Denial, DenialCode, Facts, Permit, Quorum, Requirement, Trigger};
@@ -55,7 +63,14 @@ pub use limits::{CallerRate, Limits, OverThen, Rate};
 pub use model::{
     AuditLevel, AuditReads, AuditSettings, Budget, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
 };
+
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
+pub use replay::{Archive, Hidden, LogState, Redecided, Replay, ReplayReport, Tally, Under};
+pub use review::draw::draw;
+pub use review::schema::schema;
+pub use review::touches::touches;
+pub use review::{Cell, Change, Column, Diff, Direction, Look, Matrix, May, Reason, Row, Setting, Target};
+pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 
 use compile::Core;
@@ -81,37 +96,58 @@ impl Policy {
     /// # Errors
     /// [`PolicyErrors`]: the file cannot be read, is larger than 1 MiB, is not UTF-8, or is not a policy.
     pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Self, PolicyErrors> {
+        Self::of_bytes(&Self::read(path)?, &path.display().to_string(), catalogue)
+    }
+
+    /// The bytes of a policy file, not yet read as a policy.
+    ///
+    /// # Errors
+    /// [`PolicyErrors`]: the file cannot be read, is no regular file, or is larger than 1 MiB.
+    pub fn read(path: &Path) -> Result<Vec<u8>, PolicyErrors> {
         let name = path.display().to_string();
         let whole = |message: String, help: &str| {
             let source = Source { name: &name, text: "" };
             PolicyErrors::new(vec![Finding::new(source, Pos::default(), message, Some(help.to_owned()))])
         };
-        let too_large = || whole(format!("the policy is larger than {} KiB", yaml::MAX_BYTES / 1024), "write fewer rules with wider globs");
-        // Bounded, so that a device or a huge file named by mistake does not fill the memory.
-        let mut bytes = Vec::new();
-        if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        let unreadable = |error: std::io::Error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read");
+        // Opened without waiting, and bounded: a pipe, a device or a huge file named by mistake neither blocks nor fills the memory.
+        let without_waiting = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(without_waiting).open(path).map_err(unreadable)?;
+        if !file.metadata().map_err(unreadable)?.is_file() {
             return Err(whole("the policy is no regular file".to_owned(), "name a policy file that can be read"));
         }
-        let file =
-            std::fs::File::open(path).map_err(|error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read"))?;
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, yaml::MAX_BYTES as u64 + 1), &mut bytes)
-            .map_err(|error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read"))?;
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, yaml::MAX_BYTES as u64 + 1), &mut bytes).map_err(unreadable)?;
         if bytes.len() > yaml::MAX_BYTES {
-            return Err(too_large());
+            return Err(whole(format!("the policy is larger than {} KiB", yaml::MAX_BYTES / 1024), "write fewer rules with wider globs"));
         }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(text, &name, catalogue),
+        Ok(bytes)
+    }
+
+    /// Reads a policy from a file's bytes; `source_name` is the file its errors name.
+    ///
+    /// # Errors
+    /// [`PolicyErrors`]: they are not UTF-8, or not a policy.
+    pub fn of_bytes(bytes: &[u8], source_name: &str, catalogue: &Catalogue) -> Result<Self, PolicyErrors> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text, source_name, catalogue),
             Err(error) => {
-                let text = String::from_utf8_lossy(&bytes);
+                let text = String::from_utf8_lossy(bytes);
                 let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
                 let line = before.matches('\n').count() + 1;
                 let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
                 let at = Pos { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX), length: 1 };
-                let finding =
-                    Finding::new(Source { name: &name, text: &text }, at, "the policy is not UTF-8 text", Some("save it as UTF-8".to_owned()));
+                let source = Source { name: source_name, text: &text };
+                let finding = Finding::new(source, at, "the policy is not UTF-8 text", Some("save it as UTF-8".to_owned()));
                 Err(PolicyErrors::new(vec![finding]))
             }
         }
+    }
+
+    /// What [`Policy::hash`] of a policy with these bytes is.
+    #[must_use]
+    pub fn hash_of(bytes: &[u8]) -> String {
+        format!("sha256:{}", hex(&Sha256::digest(bytes)))
     }
 
     /// Reads a policy from its text; `source_name` is the file its errors name.
@@ -126,7 +162,7 @@ impl Policy {
         if !reader.errors.is_empty() {
             return Err(PolicyErrors::new(reader.errors));
         }
-        let hash = format!("sha256:{}", hex(&Sha256::digest(text.as_bytes())));
+        let hash = Self::hash_of(text.as_bytes());
         let core = Core::new(file, hash, catalogue).map_err(|error| {
             PolicyErrors::new(vec![Finding::new(source, Pos::default(), error.to_string(), Some(glob_table::LOOKED_UP.to_owned()))])
         })?;

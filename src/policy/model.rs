@@ -13,6 +13,7 @@ use super::diagnostics::{At, Pos};
 use super::glob::Pattern;
 use super::hours::Hours;
 use super::limits::Limits;
+use super::risk::Circumstance;
 
 /// A whole policy file.
 #[derive(Debug, Default)]
@@ -31,6 +32,7 @@ pub(super) struct File {
     pub(super) approvals: Approvals,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
+    pub(super) risk_hours: Option<Hours>,
 }
 
 /// What holds where no rule does. All false where the file says nothing.
@@ -250,7 +252,8 @@ pub struct AuditSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditLevel {
-    /// Nothing beyond what the chain itself needs.
+    /// Nothing in words: only what the chain, a proof and a replay need. Caller, tool, scopes, decision, policy and digests stay,
+    /// since a decision must be provable.
     None,
     /// That there was one.
     Metadata,
@@ -319,7 +322,9 @@ pub struct RiskSettings {
     /// From this risk on, two people approve.
     pub two_approvals_from: Option<f64>,
     /// What each circumstance adds.
-    pub modifiers: BTreeMap<String, f64>,
+    pub modifiers: BTreeMap<Circumstance, f64>,
+    /// Outside of these hours it is `off_hours`, as written; without them, outside of the hours of the target's environments.
+    pub hours: Option<String>,
 }
 
 /// `budgets.per_caller_day`.

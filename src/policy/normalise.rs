@@ -241,7 +241,7 @@ fn hex(byte: u8) -> Option<u8> {
 }
 
 /// Control characters, and those that are drawn as nothing or turn the reading direction.
-fn unseen(c: char) -> bool {
+pub(super) fn unseen(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use opsgate_audit::{Digest, Receipt, Written};
+use opsgate_tools::change::Change;
 use opsgate_tools::error::ToolError;
 use opsgate_tools::registry::Registry;
 use opsgate_tools::scope::{OutputFilter, Scopes};
@@ -134,12 +135,10 @@ impl ReadTool for Explain {
             .ok_or_else(unknown)?;
         let card = tool.spec().card;
         // Resolved only to learn the scopes: a digest that no receipt carries, so that what is resolved can never run.
-        let (scopes, change) = match tool.prepare(args.arguments, Digest::new([0; 32]), cx).await {
-            Ok(prepared) => (prepared.scopes, ChangePart::given(&prepared.change)),
-            Err(mut error) => match error.scopes.take() {
-                Some(scopes) => (*scopes, Vec::new()),
-                None => return Err(error),
-            },
+        let change = ChangePart::given(&Change::said_in(&args.arguments));
+        let scopes = match tool.prepare(args.arguments, Digest::new([0; 32]), cx).await {
+            Ok(prepared) => prepared.scopes,
+            Err(mut error) => *error.scopes.take().ok_or(error)?,
         };
         let target = ExplainTarget { caller: cx.caller.clone(), tool: card.name, system: card.system, class: tool.spec().class, scopes, change };
         Ok((target, Scopes::none("explains a decision to the caller it is about")))

@@ -7,8 +7,9 @@ use super::call::{Call, Touched};
 use super::catalogue::is_local;
 use super::compile::{CompiledRule, Core, bit};
 use super::decide::{Verdict, no_rule};
-use super::decision::{Denial, DenialCode, Quorum, Requirement};
+use super::decision::{ChangePart, Denial, DenialCode, Quorum, Requirement};
 use super::model::Tier;
+use super::risk::Risk;
 
 impl Core {
     /// Whether a write of this system is refused because the caller could change the gateway. What is on this machine is the caller's
@@ -23,44 +24,57 @@ impl Core {
 impl Call<'_> {
     // INVARIANT: a write needs all six: write mode, whitelist, a system that writes, a rule of its own, no denial, its
     // approvals (test: a_write_needs_all_six).
-    pub(super) fn write(&self) -> Verdict {
+    pub(super) fn write(&self, risk: Risk) -> Verdict {
         if !self.write_mode() {
-            return Err(Denial::new(DenialCode::WriteOff, "write mode is off", "nothing is written while it is off").by("write_mode"));
+            return Err(Denial::new(DenialCode::WriteOff, []).by("write_mode"));
         }
         if !self.mode.answers_writes() {
-            let because = format!("the system `{}` is in mode `{}`, which does not write", self.entry.system, self.mode);
+            let named = [("system", self.entry.system.clone()), ("mode", self.mode.to_string())];
             let name = format!("systems.{}.mode", self.entry.system);
-            return Err(Denial::new(DenialCode::SystemReadOnly, because, "only reading is possible here").by(&name));
+            return Err(Denial::new(DenialCode::SystemReadOnly, named).by(&name));
         }
         if self.core.is_closed_to_same_user(self.mode, &self.entry.system, self.facts.same_user) {
-            return Err(Denial::new(
-                DenialCode::SameUser,
-                "the gateway runs as your own user, who could change policy and log; it writes to no real system for you",
-                "run the gateway under its own user (`opsgate setup`)",
-            )
-            .by("same_user_writes"));
+            return Err(Denial::new(DenialCode::SameUser, []).by("same_user_writes"));
         }
         let allowing = self.allowing();
         if allowing.is_empty() {
             return Err(no_rule());
         }
         if !self.whitelisted(&allowing) {
-            return Err(Denial::new(
-                DenialCode::NotWhitelisted,
-                "the target of this write is not on the list of what may be written to",
-                "ask whoever keeps the policy",
-            ));
+            return Err(Denial::new(DenialCode::NotWhitelisted, []));
         }
         for environment in self.in_environments() {
             if let Some(hours) = environment.hours.as_ref().filter(|hours| !hours.contains(self.facts.now)) {
-                let because = format!("writes to `{}` are for {}", environment.name, hours.text());
+                let named = [("environment", environment.name.clone()), ("hours", hours.text().to_owned())];
                 let name = format!("environments.{}.hours", environment.name);
-                return Err(Denial::new(DenialCode::OutsideHours, because, "try again within these hours").by(&name));
+                return Err(Denial::new(DenialCode::OutsideHours, named).by(&name));
             }
         }
-        // In `dry_run` nothing runs, so nobody is asked.
-        let requirement = if self.mode.writes() { self.requirement(&allowing) } else { None };
+        // In `dry_run` nothing runs, so nothing is asked of anybody.
+        if !self.mode.writes() {
+            return Ok((Some(allowing), None));
+        }
+        if let Some(denial) = self.denied_without_change() {
+            return Err(denial);
+        }
+        let requirement = self.requirement(&allowing, risk);
         Ok((Some(allowing), requirement))
+    }
+
+    /// What a target's environments require of `change` and the caller did not fill in.
+    // INVARIANT: it is the last of the denials, so that filling in `change` is never asked for in vain (test:
+    // what_an_environment_requires_of_change_is_the_last_denial).
+    fn denied_without_change(&self) -> Option<Denial> {
+        let environment = self.in_environments().find(|one| one.require.iter().any(|part| !self.facts.change.contains(part)))?;
+        let named = [("environment", environment.name.clone()), ("missing", self.missing_change().join(", "))];
+        Some(Denial::new(DenialCode::ChangeIncomplete, named).by(&format!("environments.{}.require", environment.name)))
+    }
+
+    /// The required parts of `change` that are not filled in: `change.rollback_plan`.
+    pub(super) fn missing_change(&self) -> Vec<String> {
+        let required = |part: &ChangePart| self.in_environments().any(|one| one.require.contains(part));
+        let missing = ChangePart::ALL.into_iter().filter(|(part, _)| required(part) && !self.facts.change.contains(part));
+        missing.map(|(_, name)| format!("`change.{name}`")).collect()
     }
 
     pub(super) fn write_mode(&self) -> bool {
@@ -98,10 +112,10 @@ impl Call<'_> {
     }
 
     /// The approvals of all allowing rules and of the target's environments together: where they differ, the stricter.
-    /// Nothing only where every rule says `approvals: 0` and no environment or namespace asks for more.
-    fn requirement(&self, allowing: &[u32]) -> Option<Requirement> {
-        let mut requirement =
-            Requirement { approvals: Vec::new(), expires: self.core.approvals.expires, mfa: false, require: Vec::new(), environments: Vec::new() };
+    /// Nothing only where every rule says `approvals: 0` and neither an environment, a namespace nor the risk asks for more.
+    fn requirement(&self, allowing: &[u32], risk: Risk) -> Option<Requirement> {
+        let expires = self.core.approvals.expires;
+        let mut requirement = Requirement { approvals: Vec::new(), people: 0, risk, expires, mfa: false, environments: Vec::new() };
         for rule in allowing.iter().filter_map(|index| self.core.rule(*index)) {
             rule.quorums.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
         }
@@ -109,7 +123,6 @@ impl Call<'_> {
         for environment in self.in_environments() {
             environment.approvals.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
             requirement.mfa |= environment.mfa;
-            requirement.require.extend(environment.require.iter().filter(|part| !requirement.require.contains(part)).copied().collect::<Vec<_>>());
             requirement.expires = environment.expires.map_or(requirement.expires, |expires| expires.min(requirement.expires));
             requirement.environments.push(environment.name.clone());
             asked |= environment.mfa || !environment.require.is_empty();
@@ -117,6 +130,8 @@ impl Call<'_> {
         if requirement.approvals.is_empty() && asked {
             self.core.approvals.quorums.iter().for_each(|quorum| add(&mut requirement.approvals, quorum));
         }
+        requirement.people = requirement.approvals.iter().map(|quorum| quorum.count).max().unwrap_or(0);
+        self.raise(&mut requirement);
         (!requirement.approvals.is_empty()).then_some(requirement)
     }
 }

@@ -9,11 +9,12 @@ use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest,
     CustomResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, Tool, ToolAnnotations,
+    ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
 };
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use serde_json::json;
 
+use super::announce::Announcer;
 use crate::call::{Body, RawCall, Reply};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
@@ -51,23 +52,23 @@ impl Connection {
 }
 
 /// The MCP face of the gateway, for one connection; on HTTP the connection comes with each request.
-#[derive(Clone)]
 pub struct Door {
     gateway: Arc<Gateway>,
     connection: Option<Connection>,
+    announcer: Announcer,
 }
 
 impl Door {
     /// For a stream whose peer is known.
     #[must_use]
     pub fn for_peer(gateway: Arc<Gateway>, connection: Connection) -> Self {
-        Self { gateway, connection: Some(connection) }
+        Self { gateway, connection: Some(connection), announcer: Announcer::default() }
     }
 
     /// For HTTP, where each request carries its own connection in its extensions.
     #[must_use]
     pub fn for_http(gateway: Arc<Gateway>) -> Self {
-        Self { gateway, connection: None }
+        Self { gateway, connection: None, announcer: Announcer::default() }
     }
 
     /// The connection of this request. A request without one did not come through identification: it is refused.
@@ -81,7 +82,7 @@ impl Door {
 
 impl ServerHandler for Door {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
             .with_server_info(Implementation::new("opsgate", env!("CARGO_PKG_VERSION")).with_title("opsgate"))
             .with_instructions(INSTRUCTIONS)
     }
@@ -145,6 +146,26 @@ impl ServerHandler for Door {
         let name: String = request.method.chars().take(LONGEST_METHOD).collect();
         let name = self.gateway.scrubber.untrusted_text(&name).0;
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("`{name}` is not a method of this server"), None))
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.announcer.start(&self.gateway, context.peer);
+    }
+
+    fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(SubscriptionFilter::builder().tools_list_changed().build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let Connection { caller, counted, .. } = self.connection(context.request_context())?;
+        if taken(counted.as_ref()).is_none()
+            && let Err(refusal) = self.gateway.rates.count(caller.id())
+        {
+            let limited = rate_limited(refusal.message.clone(), refusal.retry_after_s());
+            self.gateway.refuse_at_door(caller, "", refusal).await;
+            return Err(limited);
+        }
+        super::announce::listen(&self.gateway, &context).await
     }
 
     // What is not declared is refused; rmcp would answer an empty success.

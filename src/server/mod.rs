@@ -2,6 +2,7 @@
 //! folder that knows JSON-RPC, stdio or HTTP.
 
 mod admin;
+mod announce;
 mod body;
 mod handler;
 mod http;

@@ -6,7 +6,7 @@
 //! Each direction has a task of its own, so that neither waits for the other: the client's lines go to the gateway here,
 //! the gateway's come back in [`back`].
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -81,10 +81,10 @@ struct Upstream {
     gone: CancellationToken,
 }
 
-/// Ids of requests that have no reply yet, as written.
+/// Ids of requests that have no reply yet, as written, and whether one comes by itself: a subscription only ends.
 #[derive(Default)]
 struct Open {
-    ids: Mutex<HashSet<String>>,
+    ids: Mutex<HashMap<String, bool>>,
     fewer: Notify,
 }
 
@@ -114,6 +114,8 @@ impl<C: Fn(&str)> Relay<'_, C> {
             tokio::time::timeout(HAND_SHAKE, lines.next()).await.map_err(|_| StartFailed::TooLate)?;
             if let Some(initialized) = &self.initialized {
                 send(&mut write, initialized).await?;
+                // The gateway before may have ended under another policy than this one starts under.
+                self.say(&serde_json::json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" })).await;
             }
         }
         let gone = CancellationToken::new();
@@ -147,7 +149,7 @@ impl<C: Fn(&str)> Relay<'_, C> {
             _ => {}
         }
         if let Some(id) = id {
-            self.open.add(id);
+            self.open.add(id, method != "subscriptions/listen");
         }
         let sent = match &mut self.upstream {
             Some(upstream) => send(&mut upstream.write, &line).await,
@@ -164,7 +166,7 @@ impl<C: Fn(&str)> Relay<'_, C> {
         let Some(Upstream { mut write, gone }) = self.upstream.take() else { return };
         let open = self.open.clone();
         let answered = async {
-            while !open.is_empty() {
+            while open.is_waited_for() {
                 open.fewer.notified().await;
             }
         };
@@ -202,8 +204,8 @@ async fn back(mut lines: Lines<OwnedReadHalf>, outbox: mpsc::Sender<Vec<u8>>, op
 }
 
 impl Open {
-    fn add(&self, id: String) {
-        self.ids().insert(id);
+    fn add(&self, id: String, answered: bool) {
+        self.ids().insert(id, answered);
     }
 
     fn remove(&self, id: &str) {
@@ -211,8 +213,8 @@ impl Open {
         self.fewer.notify_one();
     }
 
-    fn is_empty(&self) -> bool {
-        self.ids().is_empty()
+    fn is_waited_for(&self) -> bool {
+        self.ids().values().any(|answered| *answered)
     }
 
     fn forget_cancelled(&self, line: &[u8]) {
@@ -233,13 +235,13 @@ impl Open {
 
     async fn fail_all(&self, outbox: &mpsc::Sender<Vec<u8>>) {
         let lost = std::mem::take(&mut *self.ids());
-        for id in lost {
+        for id in lost.into_keys() {
             let _ = outbox.send(line_of(&failure(&id, LOST))).await; // see `say`
         }
         self.fewer.notify_one();
     }
 
-    fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn ids(&self) -> std::sync::MutexGuard<'_, HashMap<String, bool>> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

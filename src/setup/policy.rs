@@ -49,7 +49,9 @@ pub(super) fn text(agent: Option<u32>, approver: Option<&str>) -> String {
 }
 
 fn person(name: &str) -> String {
-    format!("people:\n  {name}: {{keys: [{name}]}}\ngroups:\n  approvers: [{name}]\n")
+    format!(
+        "people:\n  {name}: {{keys: [{name}]}}\ngroups:\n  approvers: [{name}]\napprovals: {{default: {{approvals: [{{group: approvers, count: 1}}], expires: 30m}}}}\n"
+    )
 }
 
 /// What a policy that is kept does not have of this, each with the lines to add.

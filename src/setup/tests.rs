@@ -137,6 +137,7 @@ fn what_is_not_the_owners_is_left_alone() {
         let line = "ReadWritePaths=\"/var/lib/gate/home\" \"-/run/gate\"";
         let expected = if writable { format!("{line} \"/home/ana/work\"\n") } else { format!("{line}\n") };
         assert!(unit.contains(&expected), "{unit}");
+        assert!(unit.contains("\nExecReload=/bin/kill -HUP $MAINPID\n"), "{unit}");
         assert!(list(&work, "system.posix_acl_default").is_some());
         assert!(list(&mine, "system.posix_acl_access").is_none() && list(&outside, "system.posix_acl_access").is_none());
     }

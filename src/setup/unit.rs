@@ -31,6 +31,7 @@ After=network.target
 Type=exec
 ExecStartPre=+install -d -o root -g {name} -m 0775 {run}
 ExecStart={program} {serve}
+ExecReload=/bin/kill -HUP $MAINPID
 User={name}
 Group={name}
 UMask=0077

@@ -23,6 +23,14 @@ pub struct Change {
     pub incident_id: Option<String>,
 }
 
+impl Change {
+    /// What a write's arguments say of it; nothing where they say it wrongly, which the write itself refuses.
+    #[must_use]
+    pub fn said_in(args: &Map<String, Value>) -> Self {
+        args.get(FIELD).and_then(|value| Self::deserialize(value).ok()).unwrap_or_default()
+    }
+}
+
 /// Takes `change` out of a write's arguments, so that the tool's own are left.
 pub(crate) fn taken(args: &mut Map<String, Value>) -> Result<Change, ToolError> {
     match args.remove(FIELD) {

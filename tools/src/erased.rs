@@ -118,7 +118,7 @@ pub fn read<T: ReadTool>(tool: T) -> Arc<dyn Tool> {
 /// Wraps a write tool for the registry.
 #[must_use]
 pub fn write<T: WriteTool>(tool: T) -> Arc<dyn Tool> {
-    Arc::new(Write { spec: Spec::of_write::<T::Args, T::Output>(T::CARD), tool: Arc::new(tool) })
+    Arc::new(Write { spec: Spec { destructive: T::DESTRUCTIVE, ..Spec::of_write::<T::Args, T::Output>(T::CARD) }, tool: Arc::new(tool) })
 }
 
 struct Read<T> {
@@ -198,7 +198,13 @@ fn structured<O: Serialize>(output: O) -> Result<Value, ToolError> {
 
 impl Spec {
     fn of_read<A: JsonSchema, O: JsonSchema>(card: Card) -> Self {
-        Self { card, class: Class::Read, input_schema: Arc::new(object_schema::<A>()), output_schema: Arc::new(object_schema::<O>()) }
+        Self {
+            card,
+            class: Class::Read,
+            destructive: false,
+            input_schema: Arc::new(object_schema::<A>()),
+            output_schema: Arc::new(object_schema::<O>()),
+        }
     }
 
     /// A write takes `change` beside its own arguments, and answers what it did, or in `dry_run` what it would do.
@@ -209,6 +215,12 @@ impl Spec {
             "required": ["status"],
         });
         let output = output.as_object().cloned().unwrap_or_default();
-        Self { card, class: Class::Write, input_schema: Arc::new(change::beside(object_schema::<A>())), output_schema: Arc::new(output) }
+        Self {
+            card,
+            class: Class::Write,
+            destructive: false,
+            input_schema: Arc::new(change::beside(object_schema::<A>())),
+            output_schema: Arc::new(output),
+        }
     }
 }

@@ -110,6 +110,8 @@ pub struct Preview {
 pub trait WriteTool: Send + Sync + 'static {
     /// Name, system, description.
     const CARD: Card;
+    /// Whether it replaces or removes what was there, where another write only adds: a policy can weigh that.
+    const DESTRUCTIVE: bool = false;
     /// Typed arguments, `deny_unknown_fields`.
     type Args: DeserializeOwned + JsonSchema + Send + 'static;
     /// As for a read, with the preconditions the write depends on.
@@ -149,6 +151,8 @@ pub struct Spec {
     pub card: Card,
     /// Read or write, from the trait it implements.
     pub class: Class,
+    /// Whether it replaces or removes what was there.
+    pub destructive: bool,
     /// JSON Schema of the arguments.
     pub input_schema: Arc<Map<String, Value>>,
     /// JSON Schema of the structured reply.

@@ -60,6 +60,8 @@ impl Outcome {
 pub enum EventKind {
     /// A policy took effect.
     PolicyLoaded,
+    /// A policy was offered and did not take effect.
+    PolicyRejected,
     /// Nothing happened, and that is a fact too.
     Heartbeat,
     /// The wall clock jumped.
@@ -84,6 +86,7 @@ impl EventKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::PolicyLoaded => "policy.loaded",
+            Self::PolicyRejected => "policy.rejected",
             Self::Heartbeat => "heartbeat",
             Self::ClockJump => "clock.jump",
             Self::ApprovalRequested => "approval.requested",
@@ -103,6 +106,7 @@ const TYPES: &[(&str, Ids)] = &[
     ("call.refused", Ids::Required),
     ("genesis", Ids::Absent),
     ("policy.loaded", Ids::Optional),
+    ("policy.rejected", Ids::Absent),
     ("heartbeat", Ids::Absent),
     ("clock.jump", Ids::Absent),
     ("key.rotated", Ids::Optional),
@@ -130,8 +134,18 @@ mod tests {
     #[test]
     fn every_type_that_is_written_is_one_that_is_read() {
         use EventKind::*;
-        let events =
-            [PolicyLoaded, Heartbeat, ClockJump, ApprovalRequested, ApprovalGranted, ApprovalDenied, ApprovalExpired, ApprovalRevoked, ApprovalUsed];
+        let events = [
+            PolicyLoaded,
+            PolicyRejected,
+            Heartbeat,
+            ClockJump,
+            ApprovalRequested,
+            ApprovalGranted,
+            ApprovalDenied,
+            ApprovalExpired,
+            ApprovalRevoked,
+            ApprovalUsed,
+        ];
         let kinds = [Kind::Genesis, Kind::Intent, Kind::Outcome, Kind::Refused, Kind::Recovered];
         for kind in events.map(Kind::Event).into_iter().chain(kinds) {
             assert!(ids_of(kind.name()).is_some(), "{}", kind.name());

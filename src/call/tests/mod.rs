@@ -1,5 +1,7 @@
 //! The path's invariants, with tools that write, wait and panic, and a disk that fails when it is told to.
 
+mod levels;
+mod reload;
 mod writes;
 
 use std::io;
@@ -44,6 +46,8 @@ limits: {timeout: 1s, max_timeout: 2s, per_caller: {rate: 1000/s, burst: 1000}}
 #[derive(Default)]
 struct World {
     audit: PathBuf,
+    /// Lets go of a call that is held open.
+    let_go: tokio::sync::Notify,
     done: Mutex<Vec<String>>,
     fail: AtomicBool,
 }
@@ -133,6 +137,7 @@ impl ReadTool for Peek {
         self.0.did(format!("{target}, intent on disk: {}", self.0.on_disk(receipt.seq())));
         match target.as_str() {
             "never ends" => std::future::pending().await,
+            "held open" => self.0.let_go.notified().await,
             "panics" => panic!("a defect at /home/somebody/secret.rs"),
             "then the disk fails" => self.0.fail.store(true, Ordering::SeqCst),
             _ => {}
@@ -184,7 +189,8 @@ fn open(dir: &Path, world: &Arc<World>, policy: &str) -> Result<Arc<Gateway>, St
     let settings = Settings { home: dir.join("home"), policy: Some(dir.join("policy.yaml")), ..Settings::default() };
     let catalogue =
         Catalogue::of([("github_note", "github", Class::Write), ("github_ask", "github", Class::Write), ("github_peek", "github", Class::Read)]);
-    Gateway::open_with(&settings, &catalogue, Arc::new(Disk(world.clone())), |_| Registry::new(tools(world)))
+    let own = world.clone();
+    Gateway::open_with(&settings, &catalogue, Arc::new(Disk(world.clone())), Box::new(move |_| Registry::new(tools(&own))))
 }
 
 impl Bench {

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Failure, bad, exit, out};
+use super::{Failure, bad, exit, load, out};
 use crate::catalogue;
-use crate::gateway::load_policy;
 use crate::home::Settings;
-use crate::policy::Policy;
+use crate::policy::{Warning, draw};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
@@ -21,26 +20,26 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(settings: &Settings, Args { file, json: as_json }: Args) -> Result<u8, Failure> {
     let catalogue = catalogue::catalogue().map_err(bad)?;
-    let loaded = match file {
-        Some(file) => Policy::load(&file, &catalogue),
-        None => load_policy(settings, &catalogue),
-    };
-    match loaded {
+    match load(settings, file.as_deref(), &catalogue) {
         Ok(policy) => {
             if as_json {
                 out::json(&json!({ "ok": true, "hash": policy.hash(), "warnings": policy.warnings() }));
             } else {
-                for warning in policy.warnings() {
-                    out::say(format!("warning: {warning}"));
-                }
-                out::say(format!("the policy is sound: {}", policy.hash()));
+                let drawn = draw(policy.warnings().iter().map(Warning::finding), out::look(&std::io::stdout()));
+                let count = policy.warnings().len();
+                let warnings = match count {
+                    0 => String::new(),
+                    1 => ", with a warning".to_owned(),
+                    _ => format!(", with {count} warnings"),
+                };
+                out::say(format!("{drawn}the policy is sound{warnings}: {}", policy.hash()));
             }
             Ok(exit::OK)
         }
         Err(errors) if as_json => {
-            out::json(&json!({ "ok": false, "errors": errors }));
+            out::json(&json!({ "ok": false, "errors": errors.all() }));
             Ok(exit::BAD_CONFIGURATION)
         }
-        Err(errors) => Err(Failure::new(exit::BAD_CONFIGURATION, errors)),
+        Err(errors) => Err(errors.into()),
     }
 }

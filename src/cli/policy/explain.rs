@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use opsgate_audit::Digest;
+use opsgate_tools::change::Change;
 use opsgate_tools::progress::Progress;
 use opsgate_tools::tool::CallContext;
 use opsgate_tools::workspace::Workspace;
@@ -36,7 +37,7 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(settings: &Settings, Args { tool, caller, args, workspace: folder, json: as_json }: Args) -> Result<u8, Failure> {
     let args = serde_json::from_str(&args).map_err(|error| Failure::new(exit::USAGE, format!("--args is not a JSON object: {error}")))?;
     let catalogue = catalogue::catalogue().map_err(bad)?;
-    let policy = Arc::new(load_policy(settings, &catalogue).map_err(bad)?);
+    let policy = Arc::new(load_policy(settings, &catalogue)?);
     let registry = catalogue::registry(&policy, settings).map_err(bad)?;
     let tool = registry.find(&tool).ok_or_else(|| Failure::new(exit::USAGE, format!("there is no tool `{tool}`; `opsgate tools` lists them")))?;
     let caller: Arc<str> = caller.map_or_else(|| Caller::of_this_process().id().clone(), Into::into);
@@ -47,10 +48,11 @@ pub(super) async fn run(settings: &Settings, Args { tool, caller, args, workspac
     let cx =
         CallContext { caller: caller.clone(), workspace: workspace.map(Arc::new), cancel: CancellationToken::new(), progress: Progress::default() };
     let card = tool.spec().card;
-    let (scopes, change, failed) = match tool.prepare(args, Digest::new([0; 32]), &cx).await {
-        Ok(prepared) => (prepared.scopes, ChangePart::given(&prepared.change), None),
+    let change = ChangePart::given(&Change::said_in(&args));
+    let (scopes, failed) = match tool.prepare(args, Digest::new([0; 32]), &cx).await {
+        Ok(prepared) => (prepared.scopes, None),
         Err(error) => match error.scopes.clone() {
-            Some(scopes) => (*scopes, Vec::new(), Some(error.client)),
+            Some(scopes) => (*scopes, Some(error.client)),
             None => return Err(Failure::new(exit::FINDING, error)),
         },
     };

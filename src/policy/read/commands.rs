@@ -8,9 +8,8 @@ use opsgate_tools::workspace::{Author, Command, DEPENDENCY};
 use super::super::diagnostics::At;
 use super::super::normalise::normalise_path;
 use super::super::yaml::Node;
-use super::Reader;
+use super::{Reader, keys};
 
-const KEYS: &[&str] = &["argv", "network", "timeout", "memory", "writable", "readable", "env", "report"];
 /// The least memory that any program starts in.
 const LEAST_MEMORY: u64 = 16 << 20;
 
@@ -24,7 +23,7 @@ impl Reader<'_> {
     }
 
     fn command(&mut self, name: &At<String>, node: &Node, longest: Duration) -> Command {
-        let fields = self.fields(node, "a command", KEYS);
+        let fields = self.fields(node, "a command", keys::COMMAND);
         let argv = fields.get("argv").map(|node| self.plain(node, "argv")).unwrap_or_default();
         if argv.is_empty() {
             self.error(name.at, format!("the command `{}` has no `argv`", name.value), "write `argv: [program, argument]`".to_owned());

@@ -1,16 +1,19 @@
 //! Tree → model. Goes on after an error, so that a writer sees all of them at once.
 
+mod cases;
 mod commands;
+pub(super) mod keys;
 mod people;
 mod places;
+pub(super) mod production;
 mod quantity;
 mod rules;
-mod settings;
+pub(super) mod settings;
 mod value;
 
 use super::catalogue::Catalogue;
 use super::diagnostics::{Finding, MOST, Pos, Source, Warning};
-use super::model::{AuditLevel, File, Language, Pii};
+use super::model::{File, Pii};
 use super::yaml::{Node, Value};
 
 /// The keys of a policy file.
@@ -43,26 +46,18 @@ type NotYet = (&'static str, fn(&File) -> bool, &'static str);
 
 /// What this version reads and does not act on yet, so that nobody relies on it. A line goes when its room is built.
 const NOT_YET: &[NotYet] = &[
-    ("risk", |file| file.settings.risk.is_some(), "`risk` is read, but this version does not compute a risk"),
-    ("budgets", |file| file.settings.budgets.is_some(), "`budgets` is read, but this version does not keep budgets"),
     ("scrub", |file| file.settings.scrub.pii == Pii::Redact, "`pii: redact` is read, but this version does not look for personal data"),
     (
-        "audit",
-        |file| matches!(file.settings.audit.level, AuditLevel::None | AuditLevel::RequestResponse),
-        "this version records at the levels `metadata` and `request` only; it records `request` here",
-    ),
-    ("language", |file| file.settings.language != Language::En, "this version speaks English only"),
-    (
         "environments",
-        |file| file.environments.iter().any(|one| one.mfa || !one.require.is_empty()),
-        "`mfa` and `require` are asked of the approval, and this version cannot give one: such writes are refused",
+        |file| file.environments.iter().any(|one| one.mfa),
+        "`mfa` is asked of the approval, and this version cannot give one: such writes are refused",
     ),
 ];
 
 /// Reads the tree of a policy, gathering what is wrong with it.
 pub(super) struct Reader<'a> {
     source: Source<'a>,
-    catalogue: &'a Catalogue,
+    pub(super) catalogue: &'a Catalogue,
     /// What searching for the globs read so far costs.
     searched: usize,
     pub(super) errors: Vec<Finding>,
@@ -121,11 +116,15 @@ impl<'a> Reader<'a> {
         file.environments = fields.get("environments").map(|node| self.environments(node, &file.groups)).unwrap_or_default();
         file.approvals = fields.get("approvals").map(|node| self.approvals(node, &file.groups)).unwrap_or_default();
         file.rules = fields.get("rules").map(|node| self.rules(node, &file)).unwrap_or_default();
-        file.settings = self.settings(&fields);
+        file.settings = self.settings(&fields, &mut file);
+        self.production(&fields, &file);
         for (key, says, sentence) in NOT_YET {
             if let Some(key) = fields.key(key).filter(|_| says(&file)) {
                 self.warn(key.at, *sentence, None);
             }
+        }
+        if self.errors.is_empty() {
+            super::review::review(self, root, &file);
         }
         file
     }

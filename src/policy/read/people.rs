@@ -6,17 +6,14 @@ use super::super::diagnostics::{At, did_you_mean};
 use super::super::glob::{Pattern, Subject};
 use super::super::model::{CallerEntry, File, Person};
 use super::super::yaml::Node;
-use super::Reader;
-
-/// Where a caller's name can come from. A name carries its issuer, so that no token can name itself into a role.
-const ISSUERS: &[&str] = &["anonymous", "jwt", "key", "local", "runbook", "schedule", "webhook"];
+use super::{Reader, keys};
 
 impl Reader<'_> {
     pub(super) fn people(&mut self, node: &Node) -> BTreeMap<String, Person> {
         let mut people = BTreeMap::new();
         let mut identities: BTreeMap<String, String> = BTreeMap::new();
         for (name, entry) in self.entries(node, "`people`") {
-            let fields = self.fields(entry, "a person", &["keys", "oidc", "slack", "github"]);
+            let fields = self.fields(entry, "a person", keys::PERSON);
             let person = Person {
                 keys: fields.get("keys").map(|node| self.plain(node, "keys")).unwrap_or_default(),
                 oidc: fields.get("oidc").map(|node| self.plain(node, "oidc")).unwrap_or_default(),
@@ -64,7 +61,7 @@ impl Reader<'_> {
     pub(super) fn callers(&mut self, node: &Node, file: &File) -> Vec<CallerEntry> {
         let mut callers = Vec::new();
         for (name, entry) in self.entries(node, "`callers`") {
-            let fields = self.fields(entry, "a caller", &["owner", "roles"]);
+            let fields = self.fields(entry, "a caller", keys::CALLER);
             let owner = fields.get("owner").and_then(|node| self.text(node, "owner"));
             if let Some(owner) = &owner {
                 let names = file.people.keys().chain(file.groups.keys()).map(String::as_str);
@@ -89,9 +86,9 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let Some((issuer, rest)) = name.value.split_once(':').filter(|(issuer, _)| ISSUERS.contains(issuer)) else {
+        let Some((issuer, rest)) = name.value.split_once(':').filter(|(issuer, _)| keys::ISSUERS.contains(issuer)) else {
             let written = name.value.split(':').next().unwrap_or_default();
-            let names = ISSUERS.iter().copied();
+            let names = keys::ISSUERS.iter().copied();
             self.error(
                 name.at,
                 format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value),

@@ -12,9 +12,9 @@ use super::super::diagnostics::{At, did_you_mean};
 use super::super::glob::{Pattern, Subject};
 use super::super::hours::Hours;
 use super::super::model::{AllowDeny, Environment, Namespace, Repository, System, Tier};
+use super::super::normalise::fold;
 use super::super::yaml::Node;
-use super::Reader;
-use super::rules::SCOPE_KEYS;
+use super::{Reader, keys};
 
 /// One bit each in a call's set of environments.
 const MAX_ENVIRONMENTS: usize = 32;
@@ -36,15 +36,7 @@ impl Reader<'_> {
     }
 
     fn system(&mut self, name: &str, node: &Node, longest: Duration) -> System {
-        let keys: &[&str] = match name {
-            "workspace" => &["mode", "roots", "commands", "author"],
-            "cloudwatch" => &["mode", "metrics", "log_groups"],
-            "loki" => &["mode", "log_groups"],
-            "slack" | "discord" => &["mode", "channels"],
-            "jira" | "teamcity" => &["mode", "projects"],
-            _ => &["mode"],
-        };
-        let fields = self.fields(node, &format!("the system `{name}`"), keys);
+        let fields = self.fields(node, &format!("the system `{name}`"), keys::system(name));
         let default = if is_local(name) { Mode::ReadOnly } else { Mode::Mock };
         let mut mode = fields.get("mode").map_or(Some(default), |node| self.word(node, "mode", &Mode::ALL));
         if let Some(node) = fields.get("mode").filter(|_| is_local(name) && mode == Some(Mode::Mock)) {
@@ -83,7 +75,7 @@ impl Reader<'_> {
     pub(super) fn repositories(&mut self, node: &Node) -> Vec<Repository> {
         let mut repositories = Vec::new();
         for (name, entry) in self.entries(node, "`repositories`") {
-            let fields = self.fields(entry, "a repository", &["write", "tools", "paths", "refs"]);
+            let fields = self.fields(entry, "a repository", keys::REPOSITORY);
             let write = fields.get("write").and_then(|node| self.boolean(node, "write"));
             let tools = fields.get("tools").map(|node| self.allow_deny(node, "tools", Subject::Tool)).unwrap_or_default();
             let paths = fields.get("paths").map(|node| self.allow_deny(node, "paths", Subject::Scope(ScopeKind::Path))).unwrap_or_default();
@@ -99,7 +91,7 @@ impl Reader<'_> {
     }
 
     fn allow_deny(&mut self, node: &Node, what: &str, subject: Subject) -> AllowDeny {
-        let fields = self.fields(node, what, &["allow", "deny"]);
+        let fields = self.fields(node, what, keys::ALLOW_DENY);
         let allow = fields.get("allow").map(|node| self.globs(node, &format!("{what}.allow"), subject));
         let deny = fields.get("deny").map(|node| self.globs(node, &format!("{what}.deny"), subject)).unwrap_or_default();
         for glob in allow.iter().flatten().chain(&deny) {
@@ -125,40 +117,37 @@ impl Reader<'_> {
     }
 
     pub(super) fn environments(&mut self, node: &Node, groups: &BTreeMap<String, Vec<String>>) -> Vec<Environment> {
-        const KEYS: &[&str] = &["aliases", "match", "approvals", "mfa", "require", "expires", "hours"];
         let mut environments: Vec<Environment> = Vec::new();
         for (name, entry) in self.entries(node, "`environments`") {
             if environments.len() == MAX_ENVIRONMENTS {
                 self.error(name.at, format!("there are more than {MAX_ENVIRONMENTS} environments"), None);
                 break;
             }
-            let fields = self.fields(entry, "an environment", KEYS);
+            let fields = self.fields(entry, "an environment", keys::ENVIRONMENT);
             let aliases = fields.get("aliases").map(|node| self.texts(node, "aliases")).unwrap_or_default();
             for alias in aliases.iter().chain([name]) {
-                let taken = |other: &Environment| other.name == alias.value || other.aliases.contains(&alias.value);
+                // Without regard to case: a namespace is found so, and two that look alike are one misspelt.
+                let taken = |other: &Environment| other.aliases.iter().chain([&other.name]).any(|name| fold(name) == fold(&alias.value));
                 if let Some(other) = environments.iter().find(|other| taken(other)) {
                     self.error(alias.at, format!("`{}` names the environment `{}` already", alias.value, other.name), None);
                 }
             }
             let mut targets = Vec::new();
             if let Some(node) = fields.get("match") {
-                // Not by path: the filter of a call's output asks about single paths, and its environment is settled by then.
-                let by = || SCOPE_KEYS.iter().filter(|(_, kind)| *kind != ScopeKind::Path);
-                let keys: Vec<&'static str> = by().map(|(key, _)| *key).collect();
-                let scopes = self.fields(node, "match", &keys);
-                for (key, kind) in by() {
+                let names: Vec<&'static str> = keys::targets().map(|(key, _)| key).collect();
+                let scopes = self.fields(node, "match", &names);
+                for (key, kind) in keys::targets() {
                     if let Some(list) = scopes.get(key) {
-                        targets.push((*kind, self.bare(list, key, Subject::Scope(*kind))));
+                        targets.push((kind, self.bare(list, key, Subject::Scope(kind))));
                     }
                 }
             }
-            let words = [(true, "required"), (false, "off")];
             environments.push(Environment {
                 name: name.value.clone(),
                 aliases: aliases.into_iter().map(|alias| alias.value).collect(),
                 targets,
                 approvals: fields.get("approvals").map(|node| self.quorums(node, groups)).unwrap_or_default(),
-                mfa: fields.get("mfa").and_then(|node| self.word(node, "mfa", &words)).unwrap_or(false),
+                mfa: fields.get("mfa").and_then(|node| self.word(node, "mfa", keys::MFA)).unwrap_or(false),
                 require: fields.get("require").map(|node| self.change_parts(node)).unwrap_or_default(),
                 expires: fields.get("expires").and_then(|node| self.duration(node, "expires")),
                 hours: fields.get("hours").and_then(|node| self.hours(node)),
@@ -171,7 +160,7 @@ impl Reader<'_> {
         self.items(node, "require").iter().filter_map(|item| self.word(item, "require", &ChangePart::ALL)).collect()
     }
 
-    fn hours(&mut self, node: &Node) -> Option<Hours> {
+    pub(super) fn hours(&mut self, node: &Node) -> Option<Hours> {
         let text = self.text(node, "hours")?;
         Hours::parse(&text.value).map_err(|(message, help)| self.error(text.at, message, help)).ok()
     }

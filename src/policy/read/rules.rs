@@ -11,25 +11,7 @@ use super::super::diagnostics::{At, MOST, Pos, did_you_mean, nearest};
 use super::super::glob::{Compare, Pattern, Subject};
 use super::super::model::{Conditions, Effect, File, Rule};
 use super::super::yaml::{Node, Value};
-use super::Reader;
-
-/// The keys under which a rule names what a call touches. `paths` holds for files and folders.
-pub(super) const SCOPE_KEYS: &[(&str, ScopeKind)] = &[
-    ("repos", ScopeKind::Repo),
-    ("paths", ScopeKind::Path),
-    ("refs", ScopeKind::Ref),
-    ("namespaces", ScopeKind::Namespace),
-    ("resource_kinds", ScopeKind::ResourceKind),
-    ("services", ScopeKind::Service),
-    ("log_groups", ScopeKind::LogGroup),
-    ("metrics", ScopeKind::Metric),
-    ("channels", ScopeKind::Channel),
-    ("projects", ScopeKind::Project),
-    ("tables", ScopeKind::Table),
-    ("methods", ScopeKind::Method),
-];
-
-const KEYS: &[&str] = &["id", "allow", "deny", "because", "approvals", "mode"];
+use super::{Reader, keys};
 
 impl Reader<'_> {
     pub(super) fn rules(&mut self, node: &Node, file: &File) -> Vec<Rule> {
@@ -61,20 +43,12 @@ impl Reader<'_> {
             }
             rules.push(rule);
         }
-        for rule in &rules {
-            if rule.effect == Effect::Allow
-                && let Some(other) = bodies.get(&format!("Deny {}", when(&rule.when)))
-            {
-                let message = format!("the rule `{}` can never take effect: `{other}` denies all that it allows", rule.id);
-                self.error(rule.at, message, "drop one of them".to_owned());
-            }
-        }
         rules
     }
 
     fn rule(&mut self, node: &Node, file: &File) -> Option<Rule> {
         let before = self.errors.len();
-        let fields = self.fields(node, "a rule", KEYS);
+        let fields = self.fields(node, "a rule", keys::RULE);
         let id = match fields.get("id") {
             Some(node) => self.text(node, "id").and_then(|id| self.rule_id(id)),
             None => {
@@ -102,7 +76,7 @@ impl Reader<'_> {
         if let Some(node) = fields.get("approvals") {
             self.approvals_make_sense(node.at, effect, &when);
         }
-        let shadow = fields.get("mode").and_then(|node| self.word(node, "mode", &[(false, "enforce"), (true, "shadow")])).unwrap_or(false);
+        let shadow = fields.get("mode").and_then(|node| self.word(node, "mode", keys::SHADOW)).unwrap_or(false);
         let because = fields.get("because").and_then(|node| self.text(node, "because")).map(|text| text.value);
         let (id, at) = id.map(|id| (id.value, id.at))?;
         Some(Rule { id, at, effect, shadow, because, approvals, when })
@@ -122,10 +96,8 @@ impl Reader<'_> {
 
     fn conditions(&mut self, node: &Node, effect: Effect, file: &File) -> Conditions {
         let word = if effect == Effect::Allow { "allow" } else { "deny" };
-        let keys: Vec<&'static str> =
-            ["roles", "callers", "tools", "systems", "triggers", "environments"].into_iter().chain(SCOPE_KEYS.iter().map(|(key, _)| *key)).collect();
         let before = self.errors.len();
-        let fields = self.fields(node, word, &keys);
+        let fields = self.fields(node, word, &keys::conditions());
         let mut when = Conditions {
             roles: fields.get("roles").map(|node| self.texts(node, "roles")),
             callers: fields.get("callers").map(|node| {
@@ -138,7 +110,7 @@ impl Reader<'_> {
             environments: fields.get("environments").map(|node| self.texts(node, "environments")),
             scopes: Vec::new(),
         };
-        for (key, kind) in SCOPE_KEYS {
+        for (key, kind) in keys::SCOPES {
             if let Some(node) = fields.get(key) {
                 let globs = self.globs(node, key, Subject::Scope(*kind));
                 if *kind == ScopeKind::Path {

@@ -7,37 +7,35 @@ use super::super::decision::Quorum;
 use super::super::diagnostics::did_you_mean;
 use super::super::limits::{CallerRate, Limits, OverThen};
 use super::super::model::{
-    Approvals, AuditLevel, AuditReads, AuditSettings, Budget, Defaults, Deployment, File, Language, OnExposure, Pii, RiskSettings, RuleApprovals,
-    ScrubSettings, Settings,
+    Approvals, AuditLevel, AuditReads, AuditSettings, Budget, Defaults, Deployment, Environment, File, Language, OnExposure, Pii, RiskSettings,
+    RuleApprovals, ScrubSettings, Settings,
 };
+use super::super::risk::Circumstance;
 use super::super::yaml::{Node, Value};
-use super::Reader;
 use super::quantity;
 use super::value::Fields;
+use super::{Reader, keys};
 
-/// What can add to a risk.
-const MODIFIERS: &[&str] = &["production", "off_hours", "secret_path", "destructive", "unreasoned"];
 /// The most approvals a policy can ask for.
-const MOST_APPROVALS: u32 = 20;
+pub(in super::super) const MOST_APPROVALS: u32 = 20;
 
 impl Reader<'_> {
     pub(super) fn defaults(&mut self, node: &Node) -> Defaults {
-        let words = [(true, "allow"), (false, "deny")];
-        let fields = self.fields(node, "`defaults`", &["read", "write", "automation"]);
+        let fields = self.fields(node, "`defaults`", keys::DEFAULTS);
         if let Some(write) = fields.get("write")
-            && self.word(write, "write", &words) == Some(true)
+            && self.word(write, "write", keys::DEFAULT) == Some(true)
         {
             self.error(write.at, "a write cannot be allowed by default", "write `deny`, and a rule for each tool that may write".to_owned());
         }
-        let mut allowed = |key| fields.get(key).and_then(|node| self.word(node, key, &words)).unwrap_or(false);
+        let mut allowed = |key| fields.get(key).and_then(|node| self.word(node, key, keys::DEFAULT)).unwrap_or(false);
         Defaults { read: allowed("read"), automation: allowed("automation") }
     }
 
     pub(super) fn approvals(&mut self, node: &Node, groups: &BTreeMap<String, Vec<String>>) -> Approvals {
         let mut approvals = Approvals::default();
-        let fields = self.fields(node, "`approvals`", &["default", "override", "fallback"]);
+        let fields = self.fields(node, "`approvals`", keys::APPROVALS);
         if let Some(node) = fields.get("default") {
-            let default = self.fields(node, "approvals.default", &["approvals", "expires"]);
+            let default = self.fields(node, "approvals.default", keys::APPROVALS_DEFAULT);
             if let Some(node) = default.get("approvals") {
                 approvals.quorums = self.quorums(node, groups);
             }
@@ -46,7 +44,7 @@ impl Reader<'_> {
             }
         }
         if let Some(node) = fields.get("override") {
-            let inner = self.fields(node, "approvals.override", &["group"]);
+            let inner = self.fields(node, "approvals.override", keys::OVERRIDE);
             approvals.override_group = inner.get("group").and_then(|node| self.group(node, groups));
         }
         approvals.fallback = fields.get("fallback").and_then(|node| self.group(node, groups));
@@ -57,7 +55,7 @@ impl Reader<'_> {
     pub(super) fn quorums(&mut self, node: &Node, groups: &BTreeMap<String, Vec<String>>) -> Vec<Quorum> {
         let mut quorums = Vec::new();
         for item in self.items(node, "approvals") {
-            let fields = self.fields(item, "an approval", &["group", "count"]);
+            let fields = self.fields(item, "an approval", keys::QUORUM);
             let group = fields.get("group").and_then(|node| self.group(node, groups));
             if fields.get("group").is_none() {
                 self.error(item.at, "an approval does not say its `group`", "write `{group: oncall, count: 1}`".to_owned());
@@ -100,9 +98,8 @@ impl Reader<'_> {
     }
 
     pub(super) fn limits(&mut self, node: &Node) -> Limits {
-        const KEYS: &[&str] = &["per_ip_unauthenticated", "per_caller", "concurrency", "output_bytes", "timeout", "max_timeout"];
         let mut limits = Limits::default();
-        let fields = self.fields(node, "`limits`", KEYS);
+        let fields = self.fields(node, "`limits`", keys::LIMITS);
         if let Some(rate) = fields.get("per_ip_unauthenticated").and_then(|node| self.rate(node, "per_ip_unauthenticated")) {
             limits.per_ip_unauthenticated = rate;
         }
@@ -133,7 +130,7 @@ impl Reader<'_> {
     }
 
     fn caller_rate(&mut self, node: &Node, default: CallerRate) -> CallerRate {
-        let fields = self.fields(node, "per_caller", &["rate", "burst", "over_then"]);
+        let fields = self.fields(node, "per_caller", keys::PER_CALLER);
         let rate = fields.get("rate").and_then(|node| self.rate(node, "rate")).unwrap_or(default.rate);
         let burst = fields.get("burst").and_then(|node| self.count(node, "burst", 1..=u32::MAX)).and_then(NonZeroU32::new);
         let over_then = fields.get("over_then").and_then(|node| {
@@ -150,17 +147,17 @@ impl Reader<'_> {
         CallerRate { rate, burst: burst.unwrap_or(default.burst), over_then }
     }
 
-    pub(super) fn settings(&mut self, fields: &Fields<'_>) -> Settings {
+    pub(super) fn settings(&mut self, fields: &Fields<'_>, file: &mut File) -> Settings {
         let mut settings = Settings::default();
         if let Some(node) = fields.get("scrub") {
-            let scrub = self.fields(node, "`scrub`", &["pii", "on_exposure"]);
+            let scrub = self.fields(node, "`scrub`", keys::SCRUB);
             settings.scrub = ScrubSettings {
                 pii: scrub.get("pii").and_then(|node| self.word(node, "pii", &Pii::ALL)).unwrap_or_default(),
                 on_exposure: scrub.get("on_exposure").and_then(|node| self.word(node, "on_exposure", &OnExposure::ALL)).unwrap_or_default(),
             };
         }
         if let Some(node) = fields.get("audit") {
-            let audit = self.fields(node, "`audit`", &["level", "reads"]);
+            let audit = self.fields(node, "`audit`", keys::AUDIT);
             settings.audit = AuditSettings {
                 level: audit.get("level").and_then(|node| self.word(node, "level", &AuditLevel::ALL)).unwrap_or_default(),
                 reads: audit.get("reads").and_then(|node| self.word(node, "reads", &AuditReads::ALL)).unwrap_or_default(),
@@ -168,44 +165,58 @@ impl Reader<'_> {
         }
         settings.language = fields.get("language").and_then(|node| self.word(node, "language", &Language::ALL)).unwrap_or_default();
         settings.deployment = fields.get("profile").and_then(|node| self.word(node, "profile", &Deployment::ALL)).unwrap_or_default();
-        if let Some(node) = fields.get("callers").filter(|_| settings.deployment == Deployment::Production) {
-            for (name, _) in self.entries(node, "`callers`").into_iter().filter(|(name, _)| name.value.starts_with("anonymous:")) {
-                self.error(name.at, "`profile: production` refuses anonymous callers", None);
-            }
-        }
-        settings.risk = fields.get("risk").map(|node| self.risk(node));
+        settings.risk = fields.get("risk").map(|node| self.risk(node, file));
         settings.budgets = fields.get("budgets").map(|node| self.budgets(node));
         if let Some(node) = fields.get("same_user_writes") {
             settings.same_user_writes = self.boolean(node, "same_user_writes").unwrap_or(false);
-            if settings.same_user_writes && settings.deployment == Deployment::Production {
-                self.error(node.at, "`profile: production` refuses `same_user_writes: true`", "run the gateway under its own user".to_owned());
-            }
         }
         settings
     }
 
-    fn risk(&mut self, node: &Node) -> RiskSettings {
-        let fields = self.fields(node, "`risk`", &["two_approvals_from", "modifiers"]);
+    fn risk(&mut self, node: &Node, file: &mut File) -> RiskSettings {
+        let fields = self.fields(node, "`risk`", keys::RISK);
         let two_approvals_from = fields.get("two_approvals_from").and_then(|node| self.fraction(node, "two_approvals_from"));
+        file.risk_hours = fields.get("hours").and_then(|node| self.hours(node));
         let mut modifiers = BTreeMap::new();
         if let Some(node) = fields.get("modifiers") {
-            let inner = self.fields(node, "modifiers", MODIFIERS);
-            for key in MODIFIERS {
-                if let Some(value) = inner.get(key).and_then(|node| self.fraction(node, key)) {
-                    modifiers.insert((*key).to_owned(), value);
+            let inner = self.fields(node, "modifiers", &Circumstance::ALL.map(|(_, name)| name));
+            for (circumstance, name) in Circumstance::ALL {
+                let Some(value) = inner.get(name).and_then(|node| self.fraction(node, name)) else { continue };
+                modifiers.insert(circumstance, value);
+                if let (Some(key), Some((what, help))) = (inner.key(name), without_effect(circumstance, file)) {
+                    self.warn(key.at, format!("`{name}` has no effect: {what}"), help.to_owned());
                 }
             }
         }
-        RiskSettings { two_approvals_from, modifiers }
+        if let (Some(node), [Quorum { group: Some(group), .. }]) = (fields.get("two_approvals_from"), file.approvals.quorums.as_slice())
+            && file.groups.get(group).is_some_and(|members| members.len() < 2)
+        {
+            let message = format!("the group `{group}` has fewer than 2 people, so nobody can approve what is that risky");
+            self.warn(node.at, message, "add people to it".to_owned());
+        }
+        RiskSettings { two_approvals_from, modifiers, hours: file.risk_hours.as_ref().map(|hours| hours.text().to_owned()) }
     }
 
     fn budgets(&mut self, node: &Node) -> Budget {
-        let fields = self.fields(node, "`budgets`", &["per_caller_day"]);
+        let fields = self.fields(node, "`budgets`", keys::BUDGETS);
         let Some(node) = fields.get("per_caller_day") else { return Budget { calls: None, bytes: None } };
-        let inner = self.fields(node, "per_caller_day", &["calls", "bytes"]);
+        let inner = self.fields(node, "per_caller_day", keys::PER_CALLER_DAY);
         Budget {
             calls: inner.get("calls").and_then(|node| self.count(node, "calls", 1..=u32::MAX)).map(u64::from),
             bytes: inner.get("bytes").and_then(|node| self.bytes(node, "bytes")),
         }
+    }
+}
+
+/// What a modifier needs of the policy and does not find there, and how to mend that.
+fn without_effect(circumstance: Circumstance, file: &File) -> Option<(&'static str, &'static str)> {
+    match circumstance {
+        Circumstance::Production if !file.environments.iter().any(Environment::is_production) => {
+            Some(("no environment is `production`", "name one so under `environments`, or give one this alias"))
+        }
+        Circumstance::OffHours if file.risk_hours.is_none() && file.environments.iter().all(|one| one.hours.is_none()) => {
+            Some(("the policy has no hours", "write `hours: \"Mon-Fri 08:00-18:00 UTC\"` under `risk`"))
+        }
+        _ => None,
     }
 }

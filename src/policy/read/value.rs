@@ -117,7 +117,7 @@ impl Reader<'_> {
     pub(super) fn switch(&mut self, node: &Node, what: &str) -> bool {
         let off = |text: &str| matches!(text, "no" | "false" | "never" | "none") || nearest(text, ["on", "off"]) == Some("off");
         let help = |text: &str| if off(text) { "did you mean `off`?" } else { "known: `off`, `on`" };
-        self.word_or(node, what, &[(true, "on"), (false, "off")], |text| Some(help(text).to_owned())).unwrap_or(false)
+        self.word_or(node, what, super::keys::SWITCH, |text| Some(help(text).to_owned())).unwrap_or(false)
     }
 
     /// `true` or `false`; anything else is an error.

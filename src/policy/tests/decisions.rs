@@ -89,6 +89,63 @@ fn an_environment_asks_for_more_and_only_in_its_hours() {
     assert_eq!(ask.outcome(&policy), "outside_hours");
 }
 
+/// A write to an environment that requires all of `change`, and all else that a write needs.
+const REQUIRES: &str = r#"
+version: 1
+write_mode: on
+callers: {"local:*": {}}
+systems: {github: {mode: mock}}
+repositories: {"acme/*": {write: true}}
+environments:
+  live: {match: {repos: ["acme/app"]}, require: [reasoning, rollback_plan]}
+  sox: {match: {repos: ["acme/app"]}, require: [rollback_plan, incident_id]}
+rules: [{id: issues, allow: {tools: [github_create_issue]}, approvals: 0}]
+"#;
+
+#[test]
+fn what_an_environment_requires_of_change_is_the_last_denial() {
+    use ChangePart::{IncidentId, Reasoning, RollbackPlan};
+    let (policy, ask) = (policy(REQUIRES), Ask::new("github_create_issue", &[(Repo, "acme/app")]));
+    for (change, rule, missing) in [
+        (&[][..], "environments.live.require", &["reasoning", "rollback_plan", "incident_id"][..]),
+        (&[Reasoning], "environments.live.require", &["rollback_plan", "incident_id"]),
+        (&[RollbackPlan, Reasoning], "environments.sox.require", &["incident_id"]),
+    ] {
+        let told = Ask { change: change.to_vec(), ..ask.clone() }.explained(&policy);
+        let denial = told.denial.unwrap();
+        assert_eq!((denial.code, denial.rule.as_deref()), (DenialCode::ChangeIncomplete, Some(rule)));
+        for (_, part) in ChangePart::ALL {
+            let named = format!("`change.{part}`");
+            for text in [&denial.because, &denial.hint, &told.needed.join(", ")] {
+                assert_eq!(text.contains(&named), missing.contains(&part), "{part} in {text}");
+            }
+        }
+    }
+    let whole = Ask { change: vec![IncidentId, Reasoning, RollbackPlan], ..ask.clone() };
+    assert_eq!(whole.outcome(&policy), "needs_approval", "what is required is read by somebody");
+    assert_eq!(Ask::new(ask.tool, &[(Repo, "acme/web")]).outcome(&policy), "permit", "another environment");
+    for (what, to, outcome) in [
+        ("write_mode: on", "write_mode: off", "write_off"),
+        ("{write: true}", "{write: false}", "not_whitelisted"),
+        ("require: [reasoning", "hours: \"Sat-Sun 08:00-09:00 UTC\", require: [reasoning", "outside_hours"),
+        ("mode: mock", "mode: dry_run", "permit"), // nothing runs there
+    ] {
+        assert_eq!(ask.outcome(&super::policy(&REQUIRES.replace(what, to))), outcome, "{to}");
+    }
+}
+
+#[test]
+fn a_part_of_change_that_says_nothing_is_not_given() {
+    let change = |text: &str| {
+        let part = Some(text.to_owned());
+        ChangePart::given(&opsgate_tools::change::Change { reasoning: part.clone(), rollback_plan: part, incident_id: Some(" ".to_owned()) })
+    };
+    for nothing in ["", "because", "         x        ", "ффффффффф"] {
+        assert_eq!(change(nothing), [], "{nothing:?}");
+    }
+    assert_eq!(change("revert it."), [ChangePart::Reasoning, ChangePart::RollbackPlan]);
+}
+
 #[test]
 fn the_environment_switch_always_wins_and_automation_is_off() {
     let policy = policy(WRITES);
@@ -297,4 +354,34 @@ fn an_explanation_names_rules_lines_and_what_is_needed() {
     assert_eq!((told.decision.as_str(), told.needed.as_slice()), ("needs_approval", &["1 approval from `oncall`".to_owned()][..]));
     let told = Ask::new("kubernetes_list", &[]).by("key:none").explained(&policy);
     assert!(told.to_string().contains("not in the policy"), "{told}");
+}
+
+#[test]
+fn every_denial_has_its_own_name_in_records_and_tests() {
+    for (code, place) in DenialCode::ALL.iter().zip(0..) {
+        assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+        assert_eq!(DenialCode::ALL.iter().position(|one| one == code), Some(place), "{} stands twice", code.name());
+    }
+    // The list is the enumeration: serde names every variant in its error.
+    let told = serde_json::from_str::<DenialCode>("\"\"").unwrap_err().to_string();
+    assert_eq!(told.matches('`').count() / 2 - 1, DenialCode::ALL.len(), "{told}");
+}
+
+#[test]
+fn an_allow_rule_in_shadow_permits_nothing_and_is_told_where_nothing_else_allows() {
+    let text = |rest: &str| {
+        format!(
+            "version: 1\ncallers: {{\"local:*\": {{}}}}\nsystems: {{workspace: {{}}}}\nrules:\n  - {{id: try, allow: {{paths: [\"docs/**\"]}}, mode: shadow}}\n{rest}"
+        )
+    };
+    let shadow = |rest: &str, path: &str| match Ask::new("workspace_read_file", &[(Path, path)]).of(&policy(&text(rest))) {
+        Decision::Permit(permit) => (true, permit.shadow().to_vec()),
+        Decision::Deny(denial) => (false, denial.shadow),
+        other => panic!("{other:?}"),
+    };
+    let try_it = vec!["try".to_owned()];
+    assert_eq!(shadow("", "docs/a"), (false, try_it));
+    assert_eq!(shadow("", "src/a"), (false, vec![]));
+    assert_eq!(shadow("  - {id: docs, allow: {paths: [\"docs/*\"]}}\n", "docs/a"), (true, vec![]));
+    assert_eq!(shadow("  - {id: no, deny: {paths: [\"docs/*\"]}}\n", "docs/a"), (false, vec![]), "a denial would have won over it");
 }

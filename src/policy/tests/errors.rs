@@ -3,10 +3,10 @@
 use super::*;
 
 /// Line, column, a part of the message, a part of the help.
-type Told = (u32, u32, &'static str, &'static str);
+pub(super) type Told = (u32, u32, &'static str, &'static str);
 
 /// Policies with their errors.
-const CASES: &[(&str, &[Told])] = &[
+pub(super) const CASES: &[(&str, &[Told])] = &[
     ("write_mode: off\n", &[(1, 1, "does not say its `version`", "version: 1")]),
     ("version: 2\n", &[(1, 10, "no version that opsgate reads", "version: 1")]),
     ("version: '1'\n", &[(1, 10, "no version", "")]),
@@ -88,7 +88,8 @@ const CASES: &[(&str, &[Told])] = &[
     ("version: 1\nrules:\n  - {id: a, allow: {tools: [workspace_read_file]}, approvals: 1}\n", &[(3, 63, "approvals belong to writes", "")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: a, deny: {paths: [y]}}\n", &[(4, 10, "stands in line 3 already", "own id")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: [x, y]}}\n  - {id: b, deny: {paths: [y, x]}}\n", &[(4, 10, "says what `a` says already", "")]),
-    ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: b, allow: {paths: [x]}}\n", &[(4, 10, "never take effect: `a` denies", "")]),
+    ("version: 1\nrules:\n  - {id: a, allow: {tools: [github_create_issue], refs: [main]}}\n", &[(3, 10, "never touches a ref", "other tools")]),
+    ("version: 1\ncallers: {\"key:*\": {}, \"key:**\": {}}\n", &[(2, 24, "never used: `key:*` is closer", "keep one")]),
     ("version: 1\napprovals: {fallback: oncall}\n", &[(2, 23, "no group `oncall`", "")]),
     ("version: 1\na: *x\n", &[(2, 4, "unknown", "quotes")]),
     ("version: 1\nrules: &r []\n", &[(2, 11, "anchors and aliases", "")]),
@@ -124,8 +125,43 @@ fn each_error_has_its_place_and_its_help() {
 #[test]
 fn an_error_shows_the_line_with_a_caret() {
     let errors = Policy::parse("version: 1\nwrite_mod: off\n", "policy.yaml", &catalogue()).unwrap_err();
-    let expected = "error: a policy has no key `write_mod`\n --> policy.yaml:2:1\n  |\n2 | write_mod: off\n  | ^^^^^^^^^ did you mean `write_mode`?\n\nthe policy has 1 error; it is not used";
+    let expected = "the policy has 1 error; it is not used\n  x a policy has no key `write_mod`\n   ,-[policy.yaml:2:1]\n 2 | write_mod: off\n   : ^^^^^^^^^\n   `----\n  help: did you mean `write_mode`?";
     assert_eq!(errors.to_string(), expected);
+}
+
+/// Whatever stands in the line: the drawing has no character that a terminal acts on, and the mark is under what is meant.
+#[test]
+fn nothing_breaks_the_drawing() {
+    let long = format!("version: 1\nlanguage: \"{}\"\n", "x".repeat(5000));
+    let far = format!("version: 1\nrules: [{}{{id: a, deny: {{pats: [x]}}}}]\n", "{id: b, deny: {paths: [x]}}, ".repeat(300));
+    let wide = "version: 1\n漢字漢字: {a: b}\n";
+    for text in [
+        "version: 1\n\"a\u{1b}[31m\u{202e}b\": 1\n",
+        "\u{feff}versio: 1\n",
+        "version: 1\r\nlanguage: xx\r\n",
+        "version: 1\rlanguage: xx\r",
+        "version: 1\nrules:\n\t- id: a\n",
+        "version: 1\nlanguage: |\n  a\n  b\n",
+        "version: 1\n\u{85}\u{2028}a: 1\n",
+        "version: 1\nrules: [",
+        wide,
+        &long,
+        &far,
+    ] {
+        let Err(errors) = Policy::parse(text, "a\u{1b}[2J.yaml", &catalogue()) else { panic!("loads: {text:?}") };
+        let plain = errors.to_string();
+        assert!(!plain.chars().any(|c| c != '\n' && c.is_control() || c == '\u{202e}'), "{plain:?}");
+        assert!(plain.lines().all(|line| line.chars().count() < 800), "{plain}");
+        assert!(plain.contains('^') && plain.contains(".yaml:"), "{plain}");
+        assert!(errors.drawn(Look::Terminal).contains('╭'));
+    }
+    let drawn = policy_error(wide);
+    let (line, mark) = drawn.lines().zip(drawn.lines().skip(1)).find(|(_, mark)| mark.contains('^')).unwrap();
+    assert!(line.contains("漢字漢字") && mark.ends_with(&format!(": {}", "^".repeat(8))), "{drawn}");
+}
+
+fn policy_error(text: &str) -> String {
+    Policy::parse(text, "p.yaml", &catalogue()).unwrap_err().to_string()
 }
 
 #[test]
@@ -150,6 +186,8 @@ fn files_that_are_no_policy_are_refused() {
     assert!(marked.is_ok(), "{}", marked.unwrap_err());
 }
 
+const OWNED: &str = "version: 1\npeople: {ana: {github: ana}, ben: {}}\ngroups: {a: [ana], b: [ben]}\ncallers: {\"key:*\": {owner: ana}}\nrules:\n";
+const WRITE: &str = "- {id: w, allow: {tools: [github_create_issue]}";
 /// A pipe that nobody writes into: opening it to read waits for ever.
 fn fifo(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("pipe");
@@ -161,9 +199,6 @@ fn fifo(folder: &Path) -> std::path::PathBuf {
 fn what_has_no_effect_is_a_warning() {
     for (text, part) in [
         ("", "refuses everything"),
-        ("version: 1\nbudgets: {per_caller_day: {calls: 5}}\n", "does not keep budgets"),
-        ("version: 1\nrisk: {two_approvals_from: 0.5}\n", "does not compute a risk"),
-        ("version: 1\nlanguage: fr\n", "English only"),
         ("version: 1\nrules:\n  - {id: a, deny: {roles: [nobody], paths: [x]}}\n", "no caller has the role `nobody`"),
         ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"*.pem\"]}}\n", "only at the repository's root"),
         ("version: 1\nrules:\n  - {id: a, allow: {tools: [\"*\"]}}\n", "allows writes that it does not name"),
@@ -172,6 +207,23 @@ fn what_has_no_effect_is_a_warning() {
         (
             "version: 1\npeople: {ana: {}}\ngroups: {a: [ana]}\napprovals: {default: {approvals: [{group: a, count: 2}]}}\n",
             "nobody can give 2 approvals",
+        ),
+        (&format!("{OWNED}  {WRITE}, approvals: [{{group: a, count: 1}}]}}\n"), "without `ana` the group `a` cannot give 1"),
+        (&format!("{OWNED}  {WRITE}, approvals: [{{group: b, count: 1}}]}}\n"), "only 0 of its people have an identity"),
+        (&format!("{OWNED}  {WRITE}, approvals: [{{group: b, count: 1}}]}}\n"), "`ben` is asked for approvals and has no identity"),
+        (OWNED, "nothing names the group `b`"),
+        (
+            "version: 1\nwrite_mode: on\nsystems: {github: {mode: read_only}}\nrules:\n  - {id: a, allow: {tools: [github_create_issue]}}\n",
+            "permits nothing",
+        ),
+        ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", src/a]}}\n", "`src/**` covers `src/a` already"),
+        ("version: 1\nnamespaces: {\"kube-*\": forbidden, kube-a: approval}\n", "`kube-a` has no effect"),
+        ("version: 1\nrepositories: {\"a/b\": {}}\n", "has no settings"),
+        // Whoever denies something in a hurry must not be left with the policy that permits it.
+        ("version: 1\nrules:\n  - {id: a, deny: {paths: [x]}}\n  - {id: b, allow: {paths: [x]}}\n", "`b` has no effect: `a` denies"),
+        (
+            "version: 1\nrules:\n  - {id: a, deny: {paths: [\"src/**\", \"**/x.pem\"]}}\n  - {id: b, allow: {roles: [r], tools: [workspace_read_file], paths: [\"SRC/a/*\", a/x.pem]}}\n",
+            "`b` has no effect: `a` denies",
         ),
     ] {
         let policy = policy(text);

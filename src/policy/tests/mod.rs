@@ -2,10 +2,15 @@
 
 mod bad_input;
 mod decisions;
+mod diff;
 mod errors;
 mod globs;
 mod laws;
+mod page;
 mod paths;
+mod production;
+mod risk;
+mod schema;
 mod shipped;
 mod yaml_both;
 
@@ -49,6 +54,7 @@ pub(super) struct Ask {
     pub(super) trigger: Trigger,
     pub(super) env_off: bool,
     pub(super) same_user: bool,
+    pub(super) change: Vec<ChangePart>,
     pub(super) now: jiff::Timestamp,
 }
 
@@ -56,7 +62,16 @@ impl Ask {
     pub(super) fn new(tool: &'static str, scopes: &[(ScopeKind, &str)]) -> Self {
         let scopes = scopes.iter().fold(Scopes::none("nothing is touched"), |all, (kind, value)| all.and(*kind, *value));
         let now = "2026-11-20T12:00:00Z".parse().unwrap(); // a Friday
-        Self { caller: "local:uid=1000".to_owned(), tool, scopes, trigger: Trigger::Client, env_off: false, same_user: false, now }
+        Self {
+            caller: "local:uid=1000".to_owned(),
+            tool,
+            scopes,
+            trigger: Trigger::Client,
+            env_off: false,
+            same_user: false,
+            change: Vec::new(),
+            now,
+        }
     }
 
     pub(super) fn by(mut self, caller: &str) -> Self {
@@ -77,7 +92,7 @@ impl Ask {
             trigger: self.trigger,
             write_mode_env_off: self.env_off,
             same_user: self.same_user,
-            change: &[],
+            change: &self.change,
             now: self.now,
         })
     }

@@ -104,6 +104,7 @@ impl WriteTool for InstallDependency {
         "Add a package by a declared command, in a sandbox; only declared files change.",
         0.5,
     );
+    const DESTRUCTIVE: bool = true; // declared files are replaced
     type Args = Args;
     type Target = Target;
     type Output = Output;

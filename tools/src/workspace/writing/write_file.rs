@@ -82,6 +82,7 @@ pub(super) struct Output {
 
 impl WriteTool for WriteFile {
     const CARD: Card = crate::workspace::card("workspace_write_file", "Write a file", "Create or replace a whole text file.", 0.4);
+    const DESTRUCTIVE: bool = true;
     type Args = Args;
     type Target = Target;
     type Output = Output;

@@ -1,0 +1,115 @@
+//! Recorded calls, decided again: under the policy that decided them, or under one that is to be deployed.
+//!
+//! A decision depends on the policy and [`Facts`](super::Facts) alone, and the log keeps the facts, so that asking again gives the same
+//! answer (test: `a_replay_agrees_with_every_decision_of_a_real_gateway`). What the log does not tell is undecidable, and never guessed.
+
+mod archive;
+mod record;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use opsgate_audit::verify::{Check, CheckError, Record, verify_each};
+use opsgate_tools::tool::Spec;
+
+use super::decision::Decision;
+use super::{Catalogue, Policy};
+use record::{Judged, Outcome, Read, read};
+
+pub use archive::Archive;
+pub use report::{Hidden, LogState, Redecided, ReplayReport, Tally};
+
+/// Under which policy the calls are decided again.
+#[derive(Debug)]
+pub enum Under {
+    /// Each under the one that decided it: the log and the gateway must agree.
+    Recorded,
+    /// All under this one, with every tool there is.
+    New(Arc<Policy>, Vec<Spec>),
+}
+
+/// A replay of one log.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    /// The tools of this build.
+    pub catalogue: &'a Catalogue,
+    /// The policies that were in force.
+    pub archive: Archive,
+    /// Which policy is asked.
+    pub under: Under,
+}
+
+impl Replay<'_> {
+    /// Decides every recorded call of the log again, and checks the log's chain on the way. Reads line by line.
+    ///
+    /// # Errors
+    /// [`CheckError`] where there is no log or it cannot be read.
+    pub fn run(mut self, log: Vec<PathBuf>) -> Result<ReplayReport, CheckError> {
+        let mut report = ReplayReport::default();
+        let check = Check { paths: log, ..Check::default() };
+        let checked = verify_each(&check, &mut |record| self.record(&record, &mut report))?;
+        report.finish(&checked);
+        Ok(report)
+    }
+
+    fn record(&mut self, record: &Record<'_>, report: &mut ReplayReport) {
+        if !matches!(record.kind, "call.intent" | "call.refused") {
+            return;
+        }
+        report.records += 1;
+        let id = record.request_id.map(|id| uuid::Uuid::from_bytes(id).to_string()).unwrap_or_default();
+        match read(record, self.catalogue) {
+            Read::Judged(judged) => self.judged(&judged, &id, report),
+            Read::NotJudged { code, caller, tool, policy } => {
+                report.not_judged(&code, &id);
+                if code == "tool_unavailable" && self.would_show(&caller, &tool, &policy) {
+                    report.would_be_shown(&caller, &tool, &id);
+                }
+            }
+            Read::Undecidable(why) => report.undecidable(why, &id),
+        }
+    }
+
+    fn judged(&mut self, judged: &Judged, id: &str, report: &mut ReplayReport) {
+        let policy = match &self.under {
+            Under::New(policy, _) => policy.clone(),
+            Under::Recorded => match self.archive.policy(&judged.policy, self.catalogue) {
+                Ok(policy) => policy,
+                Err(why) => {
+                    report.absent(&judged.policy);
+                    report.undecidable(why, id);
+                    return;
+                }
+            },
+        };
+        let decision = policy.decide(&judged.asked.facts());
+        let would = Outcome::of(&decision);
+        let grounds = judged.was.grounds_agree(&would) && judged.shadow.as_deref().is_none_or(|shadow| shadow == shadows(&decision));
+        match (judged.was.decision == would.decision, grounds, &self.under) {
+            (true, true, _) => report.same += 1,
+            (true, false, Under::New(..)) => {
+                report.same += 1;
+                report.other_grounds += 1;
+            }
+            _ => report.changed(judged, &would, id),
+        }
+    }
+
+    /// Whether a tool that was hidden would be listed. Where the policy of the time would have listed it too, something else hid it.
+    fn would_show(&mut self, caller: &str, tool: &str, policy: &str) -> bool {
+        let Under::New(new, specs) = &self.under else { return false };
+        let Some(spec) = specs.iter().find(|spec| spec.card.name == tool) else { return false };
+        let shown_then = self.archive.policy(policy, self.catalogue).is_ok_and(|old| old.could_permit(caller, false, spec));
+        !shown_then && new.could_permit(caller, false, spec)
+    }
+}
+
+fn shadows(decision: &Decision) -> &[String] {
+    match decision {
+        Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => permit.shadow(),
+        Decision::Deny(denial) => &denial.shadow,
+    }
+}

@@ -1,0 +1,173 @@
+//! A record of the log → the facts that policy was asked with, or why they are not all there.
+
+use opsgate_audit::verify::Record;
+use opsgate_tools::scope::{ScopeKind, Scopes};
+use opsgate_tools::tool::Class;
+use serde::Deserialize;
+
+use super::super::Catalogue;
+use super::super::asked::Asked;
+use super::super::decision::{ChangePart, Decision, DenialCode, Trigger};
+
+/// What a record is to a replay.
+pub(super) enum Read {
+    /// A call that policy decided, with all facts.
+    Judged(Box<Judged>),
+    /// A refusal that was made before policy was asked.
+    NotJudged { code: String, caller: String, tool: String, policy: String },
+    /// Policy decided it, and the record does not tell with what facts.
+    Undecidable(&'static str),
+}
+
+/// A recorded decision with its facts.
+pub(super) struct Judged {
+    pub(super) asked: Asked,
+    /// The hash of the policy that decided.
+    pub(super) policy: String,
+    pub(super) was: Outcome,
+    pub(super) shadow: Option<Vec<String>>,
+}
+
+/// A decision and its grounds, as far as records keep them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// `permit`, `needs_approval` or `deny`.
+    pub(super) decision: String,
+    pub(super) code: Option<DenialCode>,
+    /// The rules that permitted, or the rule or setting that denied; `None` where the record does not say.
+    pub(super) by: Option<Vec<String>>,
+}
+
+impl Outcome {
+    pub(super) fn of(decision: &Decision) -> Self {
+        let (code, by) = match decision {
+            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, permit.rules().to_vec()),
+            Decision::Deny(denial) => (Some(denial.code), denial.rule.iter().cloned().collect()),
+        };
+        Self { decision: decision.name().to_owned(), code, by: Some(by) }
+    }
+
+    /// Whether code and rules are the same, as far as both are known.
+    pub(super) fn grounds_agree(&self, other: &Self) -> bool {
+        let by = |one: &Option<Vec<String>>, two: &Option<Vec<String>>| one.as_ref().zip(two.as_ref()).is_none_or(|(one, two)| one == two);
+        self.code == other.code && by(&self.by, &other.by)
+    }
+
+    /// 0 denied, 1 with approval, 2 permitted.
+    pub(super) fn rank(&self) -> u8 {
+        match self.decision.as_str() {
+            "permit" => 2,
+            "needs_approval" => 1,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn in_words(&self) -> String {
+        let code = self.code.map(|code| format!(" ({})", code.name())).unwrap_or_default();
+        let by = self.by.as_ref().filter(|by| !by.is_empty()).map(|by| format!(" by {}", by.join(", "))).unwrap_or_default();
+        format!("{}{code}{by}", self.decision)
+    }
+}
+
+#[derive(Deserialize)]
+struct Data {
+    caller: Option<CallerData>,
+    #[serde(rename = "gen_ai.tool.name", default)]
+    tool: String,
+    #[serde(default)]
+    system: String,
+    #[serde(default)]
+    class: Option<String>,
+    trigger: Option<Trigger>,
+    scopes: Option<Vec<ScopeData>>,
+    #[serde(default)]
+    policy: String,
+    decision: Option<String>,
+    denial: Option<DenialCode>,
+    #[serde(default)]
+    decided_at: String,
+    #[serde(default)]
+    same_user: bool,
+    #[serde(default)]
+    write_mode_off: bool,
+    #[serde(default)]
+    change: Vec<ChangePart>,
+    #[serde(default)]
+    shadow: Vec<String>,
+    rules: Option<Vec<String>>,
+    rule: Option<String>,
+    #[serde(default)]
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct CallerData {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct ScopeData {
+    kind: ScopeKind,
+    value: String,
+}
+
+/// What the scrubber leaves in place of a secret.
+const SCRUBBED: &str = "[REDACTED:";
+
+pub(super) fn read(record: &Record<'_>, catalogue: &Catalogue) -> Read {
+    let Ok(data) = serde_json::from_str::<Data>(record.data) else {
+        return Read::Undecidable("the record says something that this version does not know");
+    };
+    let caller = data.caller.map(|caller| caller.id).unwrap_or_default();
+    let Some(decision) = data.decision else {
+        let by_policy = record.kind == "call.intent" || matches!(data.code.as_str(), "policy_denied" | "approvals_unavailable");
+        return if by_policy {
+            Read::Undecidable("an older version recorded it without the facts of the decision")
+        } else {
+            Read::NotJudged { code: data.code, caller, tool: data.tool, policy: data.policy }
+        };
+    };
+    let class = match data.class.as_deref() {
+        Some("read") => Some(Class::Read),
+        Some("write") => Some(Class::Write),
+        _ => None,
+    };
+    let (Ok(now), Some(trigger), Some(class)) = (data.decided_at.parse(), data.trigger, class) else {
+        return Read::Undecidable("an older version recorded it without the facts of the decision");
+    };
+    let Some(scopes) = data.scopes else {
+        return Read::Undecidable("what it touches was not recorded");
+    };
+    if [&caller, &data.tool].into_iter().chain(scopes.iter().map(|scope| &scope.value)).any(|value| value.contains(SCRUBBED)) {
+        return Read::Undecidable("a needed value was scrubbed out of the record");
+    }
+    match catalogue.tool(&data.tool) {
+        Some((system, listed)) if system == data.system && listed == class => {}
+        Some(_) => return Read::Undecidable("its tool belongs to another system or class in this version"),
+        None => return Read::Undecidable("this version does not have its tool"),
+    }
+    let scopes = scopes.into_iter().fold(None, |all: Option<Scopes>, scope| {
+        Some(match all {
+            Some(all) => all.and(scope.kind, scope.value),
+            None => Scopes::of(scope.kind, scope.value),
+        })
+    });
+    let by = match decision.as_str() {
+        "deny" => Some(data.rule.into_iter().collect()),
+        _ => data.rules,
+    };
+    let asked = Asked {
+        caller,
+        tool: data.tool,
+        system: data.system,
+        class,
+        scopes: scopes.unwrap_or_else(|| Scopes::none("as recorded")),
+        trigger,
+        write_mode_env_off: data.write_mode_off,
+        same_user: data.same_user,
+        change: data.change,
+        now,
+    };
+    let was = Outcome { decision, code: data.denial, by };
+    Read::Judged(Box::new(Judged { asked, policy: data.policy, was, shadow: Some(data.shadow) }))
+}

@@ -1,0 +1,197 @@
+//! Whose permissions change between two policies, and which settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::super::Policy;
+use super::super::compile::{Core, ToolEntry};
+use super::outcome::Outcome;
+use super::samples::{Samples, Tried, Value, ask};
+use super::settings::{Setting, changed};
+
+/// Which way a permission changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// More is permitted, or the same with no approval.
+    Wider,
+    /// Less is permitted, or the same with approval.
+    Narrower,
+    /// Other approvals are asked for.
+    Approvals,
+}
+
+/// Things of one kind that a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Target {
+    /// The kind.
+    pub kind: &'static str,
+    /// Globs that the calls' values were made from, values that several globs match, or `others`, which no glob matches.
+    pub of: Vec<String>,
+}
+
+/// A change of what some callers may do with some tools.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Change {
+    /// Which way.
+    pub direction: Direction,
+    /// Whose: entries of `callers`, names that a rule names, or `anyone else`.
+    pub callers: Vec<String>,
+    /// The tools.
+    pub tools: Vec<String>,
+    /// What the calls touch; a kind on which nothing depends is left out, and nothing at all means any arguments.
+    pub targets: Vec<Target>,
+    /// What was decided.
+    pub before: String,
+    /// What is decided.
+    pub after: String,
+}
+
+/// What changes from one policy to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// The hash of the old policy.
+    pub old: String,
+    /// The hash of the new one.
+    pub new: String,
+    /// Changes of permissions, what is wider first.
+    pub changes: Vec<Change>,
+    /// Settings that differ.
+    pub settings: Vec<Setting>,
+    /// Whether there were too many combinations to compare all.
+    pub partial: bool,
+}
+
+/// What is the same for the callers and tools of one change.
+type Same = (Direction, String, String, Vec<Target>);
+
+impl Policy {
+    /// Compares two policies over callers × tools × sampled targets, and their settings.
+    ///
+    /// # Errors
+    /// Where the globs of both cannot be compiled together.
+    // INVARIANT: where a sampled call is decided otherwise, its caller and tool are told (test:
+    // no_sampled_change_is_missed).
+    pub fn diff(&self, new: &Self) -> Result<Diff, globset::Error> {
+        let (old, new) = (&self.core, &new.core);
+        let mut samples = Samples::of(&[old, new])?;
+        let mut found: BTreeMap<Same, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+        let names: BTreeSet<&str> = old.tools.iter().chain(&new.tools).map(|entry| entry.name.as_str()).collect();
+        for name in names {
+            let (before, after) = (old.tool(name).map(|(_, entry)| entry), new.tool(name).map(|(_, entry)| entry));
+            let Some(entry) = after.or(before) else { continue };
+            let calls = samples.calls(entry);
+            for caller in samples.callers.clone() {
+                let outcome = |core: &Arc<Core>, entry: &ToolEntry, call: &Tried| Outcome::of(&ask(core, &caller, entry, call));
+                let mut groups: BTreeMap<(Direction, String, String), Vec<&Tried>> = BTreeMap::new();
+                for call in &calls {
+                    let (before, after) = (outcome(old, entry, call), outcome(new, entry, call));
+                    if let Some(direction) = direction(&before, &after) {
+                        groups.entry((direction, words(&before), words(&after))).or_default().push(call);
+                    }
+                }
+                for ((direction, before, after), group) in groups {
+                    let same = (direction, before, after, targets(&samples, &group, &calls));
+                    found.entry(same).or_default().entry(caller.stands_for.clone()).or_default().insert(name.to_owned());
+                }
+            }
+        }
+        let mut changes = Vec::new();
+        for ((direction, before, after, targets), by_caller) in found {
+            let mut by_tools: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+            for (caller, tools) in by_caller {
+                by_tools.entry(tools.into_iter().collect()).or_default().push(caller);
+            }
+            let change =
+                |(tools, callers)| Change { direction, callers, tools, targets: targets.clone(), before: before.clone(), after: after.clone() };
+            changes.extend(by_tools.into_iter().map(change));
+        }
+        Ok(Diff { old: old.hash.clone(), new: new.hash.clone(), changes, settings: changed(old, new), partial: samples.partial })
+    }
+}
+
+fn direction(before: &Outcome, after: &Outcome) -> Option<Direction> {
+    match before.rank().cmp(&after.rank()) {
+        std::cmp::Ordering::Less => Some(Direction::Wider),
+        std::cmp::Ordering::Greater => Some(Direction::Narrower),
+        // Another reason for the same refusal permits nothing.
+        std::cmp::Ordering::Equal => (after.rank() > 0 && before != after).then_some(Direction::Approvals),
+    }
+}
+
+fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Permitted => "permitted".to_owned(),
+        Outcome::Approval(needs) => format!("with {needs}"),
+        Outcome::Denied(reason) => {
+            let rule = reason.rule.as_ref().map_or_else(String::new, |rule| format!("`{rule}`: "));
+            format!("denied ({rule}{})", reason.because)
+        }
+    }
+}
+
+/// What a group of calls touches that not all calls of the tool touch.
+fn targets(samples: &Samples, group: &[&Tried], all: &[Tried]) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for (kind, values) in &samples.values {
+        let touched = |calls: &mut dyn Iterator<Item = &Tried>| -> BTreeSet<usize> {
+            calls.flat_map(|call| &call.picks).filter(|(one, _)| one == kind).map(|(_, place)| *place).collect()
+        };
+        let (some, every) = (touched(&mut group.iter().copied()), touched(&mut all.iter()));
+        if some.is_empty() || some == every {
+            continue;
+        }
+        let of: BTreeSet<String> = some.iter().filter_map(|place| values.get(*place)).map(shown).collect();
+        targets.push(Target { kind: kind.name(), of: of.into_iter().collect() });
+    }
+    targets
+}
+
+fn shown(value: &Value) -> String {
+    match &value.glob {
+        Some(glob) => format!("`{glob}`"),
+        None if value.value.trim_start_matches('/').starts_with("unnamed") => "others".to_owned(),
+        None => format!("`{}`", value.value),
+    }
+}
+
+impl Change {
+    /// In a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let name = |one: &String| if one.contains(' ') { one.clone() } else { format!("`{one}`") };
+        let many = |list: &[String], of: &dyn Fn(&String) -> String| match list {
+            [] => String::new(),
+            [one] => of(one),
+            [first @ .., last] => format!("{} and {}", first.iter().map(of).collect::<Vec<_>>().join(", "), of(last)),
+        };
+        let targets = self.targets.iter().map(|target| {
+            let mut few: Vec<&str> = target.of.iter().take(4).map(String::as_str).collect();
+            let more = format!("{} more", target.of.len().saturating_sub(4));
+            if target.of.len() > 4 {
+                few.push(&more);
+            }
+            format!("{} {}", target.kind, few.join(" or "))
+        });
+        let targets: Vec<String> = targets.collect();
+        let at = if targets.is_empty() { String::new() } else { format!(", {},", targets.join(", ")) };
+        let (callers, tools) = (many(&self.callers, &name), many(&self.tools, &name));
+        let Self { before, after, .. } = self;
+        match self.direction {
+            Direction::Wider if after == "permitted" => format!("{callers} may now call {tools}{at} without approval; before: {before}"),
+            Direction::Wider => format!("{callers} may now call {tools}{at} {after}; before: {before}"),
+            Direction::Narrower if after.starts_with("denied") => format!("{callers} may no longer call {tools}{at}: {after}; before: {before}"),
+            _ => format!("{callers} may call {tools}{at} only {after}; before: {before}"),
+        }
+    }
+}
+
+impl Diff {
+    /// Whether anything differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.settings.is_empty()
+    }
+}

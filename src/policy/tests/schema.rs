@@ -1,0 +1,119 @@
+//! The schema says what the reader reads.
+
+use serde_json::{Value as Json, json};
+
+use super::super::diagnostics::Source;
+use super::super::read::{KEYS, keys};
+use super::super::yaml::{self, Node, Value};
+use super::errors::CASES;
+use super::shipped::with_all_examples;
+use super::*;
+
+fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => json!(value),
+        Value::Int(value) => json!(i64::try_from(*value).unwrap_or(i64::MAX)),
+        Value::Float(value) => json!(value),
+        Value::Text(value) => json!(value),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => Json::Object(entries.iter().map(|(key, value)| (key.value.clone(), json(value))).collect()),
+    }
+}
+
+fn refusals(text: &str) -> Vec<String> {
+    let schema = schema(&crate::catalogue::catalogue().unwrap());
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let tree = yaml::read(Source { name: "p", text }).unwrap();
+    validator.iter_errors(&json(&tree)).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn sound_policies_are_valid() {
+    let writes = include_str!("../../../docs/examples/writes.yaml");
+    for text in [Policy::shipped(), &with_all_examples(), writes, "version: 1\n", "version: 1\nrules:\nsystems: {github: }\n"] {
+        assert_eq!(refusals(text), [""; 0]);
+    }
+}
+
+/// Parts of messages about the structure of a policy, which a schema can say.
+const STRUCTURE: &[&str] = &[
+    "has no key",
+    "cannot be",
+    "is a list, and",
+    "is a mapping, and",
+    "an empty list",
+    "a time like",
+    "a rate like",
+    "a size like",
+    "no rate for a time",
+    "does not say its `version`",
+    "no version",
+    "has no `id`",
+    "neither `allow` nor",
+    "not both",
+    "no rule id",
+    "the glob is empty",
+    "a glob, and this is",
+    "is no author",
+    "span of time",
+    "has no `argv`",
+    "does not begin with where",
+    "does not say which issuer",
+    "asks for no approvals",
+    "begins with `/`",
+    "not a whole path",
+    "no whole path",
+    "cannot be allowed by default",
+    "no name of a variable",
+];
+
+#[test]
+fn what_the_reader_refuses_the_schema_refuses() {
+    let mut tried = 0;
+    for (text, told) in CASES {
+        if told.iter().any(|(.., message, _)| STRUCTURE.iter().any(|part| message.contains(part))) {
+            tried += 1;
+            assert!(!refusals(text).is_empty(), "the schema takes {text}");
+        }
+    }
+    assert!(tried >= 35, "only {tried}: the words of the errors have changed");
+}
+
+#[test]
+fn the_schema_has_each_key_of_the_reader() {
+    let schema = schema(&catalogue());
+    let at = |pointer: &str| schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"));
+    for (pointer, expected) in [
+        ("", KEYS),
+        ("/properties/defaults", keys::DEFAULTS),
+        ("/properties/people/additionalProperties", keys::PERSON),
+        ("/properties/callers/additionalProperties", keys::CALLER),
+        ("/properties/systems/properties/workspace", keys::system("workspace")),
+        ("/properties/systems/properties/workspace/properties/commands/additionalProperties", keys::COMMAND),
+        ("/properties/repositories/additionalProperties", keys::REPOSITORY),
+        ("/properties/environments/additionalProperties", keys::ENVIRONMENT),
+        ("/properties/rules/items", keys::RULE),
+        ("/$defs/conditions", &keys::conditions()),
+        ("/properties/limits", keys::LIMITS),
+        ("/properties/limits/properties/per_caller", keys::PER_CALLER),
+        ("/properties/risk/properties/modifiers", &Circumstance::ALL.map(|(_, name)| name)),
+    ] {
+        let mut found: Vec<&String> = at(pointer)["properties"].as_object().unwrap().keys().collect();
+        let mut expected = expected.to_vec();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{pointer}");
+    }
+    assert_eq!(holes(&schema), 0, "a key of the reader has no schema: {schema:#}");
+}
+
+/// Schemas that were left out.
+fn holes(schema: &Json) -> usize {
+    match schema {
+        Json::Null => 1,
+        Json::Array(items) => items.iter().map(holes).sum(),
+        Json::Object(entries) => entries.values().map(holes).sum(),
+        _ => 0,
+    }
+}
