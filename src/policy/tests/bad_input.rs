@@ -77,9 +77,12 @@ fn table() -> Vec<Hostile> {
         ("classes", in_a_rule(&format!("\"{}\"", "[!a-z]".repeat(80))), None),
         (
             "classes of all characters",
-            in_a_rule(&quoted((0..320).map(|n| format!("{}{}", "[\u{a1}-\u{10ffff}]".repeat(20), letters(n))))),
+            in_a_rule(&quoted((0..320).map(|n| format!("{}{}", "[!x]".repeat(20), letters(n))))),
             Some("more to search for"),
         ),
+        ("a class beyond ASCII", in_a_rule("\"**/[Éé]tat\""), Some("beyond ASCII in `[Éé]`")),
+        ("any characters", in_a_rule(&format!("\"{}\"", "?".repeat(500))), None),
+        ("many of any characters", in_a_rule(&quoted((0..10).map(|n| format!("{}{}", "?".repeat(500), letters(n))))), Some("more to search for")),
         ("stars", in_a_rule(&format!("\"{}b\"", "*a".repeat(250))), None),
         ("stars in stars", in_a_rule(&format!("\"{}**\"", "**/".repeat(160))), None),
         ("an open class", in_a_rule("\"[a\""), Some("not well formed")),
