@@ -178,7 +178,7 @@ fn printable(text: &str) -> String {
 }
 
 /// What one name is compared with at most, in bytes times bytes.
-const MOST_COMPARED: usize = 500_000;
+const MOST_COMPARED: usize = 100_000;
 
 /// The name nearest to `wrong`, where one is near enough that it may have been meant.
 pub(super) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
