@@ -7,7 +7,7 @@ use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::ScopeKind;
 use opsgate_tools::tool::Class;
 use opsgate_tools::workspace::{Author, Command};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
@@ -29,7 +29,23 @@ pub struct Profile {
     /// The person or group that answers for it.
     pub owner: Option<String>,
     /// The groups its owner is in, or the group that owns it.
-    pub groups: Vec<String>,
+    #[serde(serialize_with = "each")]
+    pub groups: Arc<[String]>,
+}
+
+fn each<S: Serializer>(names: &Arc<[String]>, serializer: S) -> Result<S::Ok, S::Error> {
+    names.serialize(serializer)
+}
+
+/// The groups of each person, and each group as its own. Shared, since one person may answer for thousands of callers.
+fn groups_of(groups: &BTreeMap<String, Vec<String>>) -> HashMap<&str, Arc<[String]>> {
+    let mut found: HashMap<&str, Vec<String>> = HashMap::new();
+    for (group, members) in groups {
+        for member in members.iter().filter(|member| !groups.contains_key(*member)).chain([group]) {
+            found.entry(member).or_default().push(group.clone());
+        }
+    }
+    found.into_iter().map(|(name, groups)| (name, groups.into())).collect()
 }
 
 /// A compiled policy.
@@ -151,14 +167,11 @@ impl Core {
 
         let mut callers = file.callers;
         callers.sort_by(|a, b| a.pattern.value.closest_first(&b.pattern.value));
+        let groups_of = groups_of(&file.groups);
         let (mut exact_callers, mut globbed_callers) = (HashMap::new(), Vec::new());
         for entry in callers {
             let owner = entry.owner.map(|owner| owner.value);
-            let groups = match &owner {
-                Some(name) if file.groups.contains_key(name) => vec![name.clone()],
-                Some(name) => file.groups.iter().filter(|(_, members)| members.contains(name)).map(|(group, _)| group.clone()).collect(),
-                None => Vec::new(),
-            };
+            let groups = owner.as_ref().and_then(|owner| groups_of.get(owner.as_str())).cloned().unwrap_or_default();
             let matched = entry.pattern.value.text().to_owned();
             let profile =
                 Arc::new(Profile { matched: matched.clone(), roles: entry.roles.into_iter().map(|role| role.value).collect(), owner, groups });

@@ -7,7 +7,7 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::forbidden;
 use super::super::decision::Trigger;
-use super::super::diagnostics::{At, MOST, Pos, did_you_mean, nearest};
+use super::super::diagnostics::{At, MOST, Pos, nearest};
 use super::super::glob::{Compare, Pattern, Subject};
 use super::super::glob_table::GlobTable;
 use super::super::model::{Conditions, Effect, File, Rule};
@@ -104,15 +104,15 @@ impl Reader<'_> {
         let before = self.errors.len();
         let fields = self.fields(node, word, &keys::conditions());
         let mut when = Conditions {
-            roles: fields.get("roles").map(|node| self.texts(node, "roles")),
+            roles: fields.get("roles").map(|node| self.few_texts(node, "roles")),
             callers: fields.get("callers").map(|node| {
                 let names = self.texts(node, "callers");
                 names.iter().filter_map(|name| self.caller_name(name)).collect()
             }),
             tools: fields.get("tools").map(|node| self.globs(node, "tools", Subject::Tool)),
-            systems: fields.get("systems").map(|node| self.texts(node, "systems")),
+            systems: fields.get("systems").map(|node| self.few_texts(node, "systems")),
             triggers: fields.get("triggers").map(|node| self.triggers(node)),
-            environments: fields.get("environments").map(|node| self.texts(node, "environments")),
+            environments: fields.get("environments").map(|node| self.few_texts(node, "environments")),
             scopes: Vec::new(),
         };
         for (key, kind) in keys::SCOPES {
@@ -138,15 +138,16 @@ impl Reader<'_> {
 
     fn names_exist(&mut self, when: &Conditions, effect: Effect, file: &File) {
         for role in when.roles.iter().flatten() {
-            let roles = file.callers.iter().flat_map(|caller| &caller.roles).map(|role| role.value.as_str());
-            if roles.clone().any(|known| known == role.value) {
+            if self.roles.contains(&role.value) {
                 continue;
             }
+            let roles = self.roles.iter().map(String::as_str);
             let message = format!("no caller has the role `{}`", role.value);
             // A role may be written before anyone has it; one that is nearly a role that somebody has is misspelt, and a denial of it denies nobody.
             match nearest(&role.value, roles.clone()) {
+                _ if self.warnings.len() >= MOST => self.error(role.at, message, "mend the warnings first: no more are told".to_owned()),
                 Some(name) => self.error(role.at, message, format!("did you mean `{name}`?")),
-                None => self.warn(role.at, message, did_you_mean(&role.value, roles)),
+                None => self.warn(role.at, message, self.did_you_mean(&role.value, roles)),
             }
         }
         let catalogue = self.catalogue;
@@ -154,7 +155,7 @@ impl Reader<'_> {
             let known = catalogue.systems();
             if !known.contains(&system.value.as_str()) {
                 let globbed = system.value.contains(['*', '?', '[', '{']).then(|| "a system is named whole, without wildcards".to_owned());
-                let help = globbed.or_else(|| did_you_mean(&system.value, known.iter().copied()));
+                let help = globbed.or_else(|| self.did_you_mean(&system.value, known.iter().copied()));
                 self.error(system.at, format!("there is no system `{}`", system.value), help);
             } else if !file.systems.contains_key(&system.value) {
                 self.warn(
@@ -167,7 +168,7 @@ impl Reader<'_> {
         for environment in when.environments.iter().flatten() {
             let names = file.environments.iter().flat_map(|one| one.aliases.iter().chain([&one.name])).map(String::as_str);
             if !names.clone().any(|name| name == environment.value) {
-                self.error(environment.at, format!("there is no environment `{}`", environment.value), did_you_mean(&environment.value, names));
+                self.error(environment.at, format!("there is no environment `{}`", environment.value), self.did_you_mean(&environment.value, names));
             }
         }
         for tool in when.tools.iter().flatten() {
@@ -214,7 +215,7 @@ impl Reader<'_> {
             self.warn(tool.at, format!("this version has no tools of `{system}` yet, so `{text}` matches nothing"), None);
             return;
         }
-        let help = did_you_mean(text, catalogue.tools().map(|(name, _)| name));
+        let help = self.did_you_mean(text, catalogue.tools().map(|(name, _)| name));
         let message = if tool.value.is_literal() { format!("there is no tool `{text}`") } else { format!("no tool matches `{text}`") };
         self.error(tool.at, message, help);
     }

@@ -86,7 +86,7 @@ fn writes_where_nothing_writes(reader: &mut Reader<'_>, rule: &Rule, file: &File
 
 /// A glob that another one of its list covers.
 fn doubles(reader: &mut Reader<'_>, covers: &Covers, globs: &[At<Pattern>], beneath: bool) {
-    for glob in globs {
+    for glob in globs.iter().take_while(|_| !covers.is_done()) {
         let hides = |other: &&At<Pattern>| other.value.text() != glob.value.text() && covers.glob(&other.value, &glob.value, beneath);
         if let Some(other) = globs.iter().find(hides) {
             reader.warn(glob.at, format!("`{}` covers `{}` already", other.value.text(), glob.value.text()), "keep one".to_owned());
@@ -147,7 +147,7 @@ fn hidden_namespaces(reader: &mut Reader<'_>, covers: &Covers, root: &Node, file
         Tier::ReadOnly => 1,
         Tier::Approval => 0,
     };
-    for one in &file.namespaces {
+    for one in file.namespaces.iter().take_while(|_| !covers.is_done()) {
         let hides = |other: &&super::super::model::Namespace| {
             other.pattern.text() != one.pattern.text() && rank(other.tier) > rank(one.tier) && covers.glob(&other.pattern, &one.pattern, false)
         };
