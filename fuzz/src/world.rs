@@ -212,7 +212,10 @@ impl World {
         let one_letter = parts.first().is_some_and(|part| part.strip_suffix(".key").is_some_and(|letter| letter.chars().count() == 1));
         let first = parts.first().copied().unwrap_or_default();
         let under_deep = first == "deep" && parts.iter().skip(1).any(|part| *part == "secret");
-        !(parts.iter().any(|part| denied(part) || key(part) || greek(part)) || one_letter || under_deep || matches!(first, "secret" | "private.txt" | "listed" | "straße" | "strasse"))
+        !(parts.iter().any(|part| denied(part) || key(part) || greek(part))
+            || one_letter
+            || under_deep
+            || matches!(first, "secret" | "private.txt" | "listed" | "straße" | "strasse"))
     }
 
     /// Every file of the world but the gateway's own, with its content. Links are not followed.
