@@ -133,8 +133,6 @@ pub(crate) struct Loader {
 
 impl Loader {
     pub(crate) fn new(settings: &Settings, catalogue: &Catalogue, tools: Tools) -> Self {
-        // Read once, before the copy is made: a token that changed later would be one that the scrubber does not know.
-        let _ = settings.github.token();
         Self { settings: settings.clone(), catalogue: catalogue.clone(), tools }
     }
 
