@@ -121,8 +121,8 @@ pub(crate) struct Text {
     hash: String,
 }
 
-/// Makes the tools that a policy lets be.
-pub(crate) type Tools = Box<dyn Fn(&Arc<Policy>) -> Result<Registry, DuplicateTool> + Send + Sync>;
+/// Makes the tools that a policy lets be, for a gateway that stands so to its callers.
+pub(crate) type Tools = Box<dyn Fn(&Arc<Policy>, &Standing) -> Result<Registry, DuplicateTool> + Send + Sync>;
 
 /// All that a policy is read and judged by.
 pub(crate) struct Loader {
@@ -174,7 +174,7 @@ impl Loader {
         // INVARIANT: a policy for production is enforced by no process that is unsafe there (test: tests/policy_language.rs,
         // production_refuses_what_is_unsafe_of_the_process).
         production::fits(&policy, &Process { same_user: standing.trust == Trust::SameUser, insecure_bind: self.settings.insecure_bind })?;
-        let registry = (self.tools)(&policy)?;
+        let registry = (self.tools)(&policy, standing)?;
         home.archive_policy(policy.hash(), &text.bytes).map_err(LoadError::Archive)?;
         Ok(InForce { policy, registry, file: text.file.clone() })
     }
@@ -201,7 +201,13 @@ mod tests {
         let dir = tempfile::Builder::new().prefix("og").permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
         let home = Home::open(dir.path()).unwrap();
         let settings = Settings { home: home.path().to_owned(), ..Settings::default() };
-        let loader = Loader::new(&settings, &crate::catalogue::catalogue().unwrap(), Box::new(|_| Ok(Registry::default())));
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tells = told.clone();
+        let tools = move |_: &Arc<Policy>, standing: &Standing| {
+            tells.lock().unwrap().push(standing.why.clone());
+            Ok(Registry::default())
+        };
+        let loader = Loader::new(&settings, &crate::catalogue::catalogue().unwrap(), Box::new(tools));
         std::fs::write(home.path().join("policy.yaml"), "version: 1\n").unwrap();
         let text = loader.read(None).unwrap();
         // Under cargo nothing is a boundary: the program is somebody's own.
@@ -211,3 +217,5 @@ mod tests {
         assert!(matches!(loader.judge(&text, &home, &standing), Err(LoadError::LessTrust(_))));
     }
 }
+        standing.why = "how it stood at its start".to_owned();
+        assert_eq!(*told.lock().unwrap(), ["how it stood at its start"], "the tools are told another standing than decisions are made by");

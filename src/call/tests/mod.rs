@@ -190,7 +190,7 @@ fn open(dir: &Path, world: &Arc<World>, policy: &str) -> Result<Arc<Gateway>, St
     let catalogue =
         Catalogue::of([("github_note", "github", Class::Write), ("github_ask", "github", Class::Write), ("github_peek", "github", Class::Read)]);
     let own = world.clone();
-    Gateway::open_with(&settings, &catalogue, Arc::new(Disk(world.clone())), Box::new(move |_| Registry::new(tools(&own))))
+    Gateway::open_with(&settings, &catalogue, Arc::new(Disk(world.clone())), Box::new(move |_, _| Registry::new(tools(&own))))
 }
 
 impl Bench {
