@@ -87,6 +87,23 @@ impl LoadError {
             Self::Tools(_) => "tools",
         }
     }
+
+    /// What tells refusals of the same bytes and reason apart: a file that is gone, and then a folder. No word for a client.
+    fn kind(&self) -> String {
+        match self {
+            Self::Unreadable(errors) => errors.all().first().map(|finding| finding.message.clone()).unwrap_or_default(),
+            Self::Policy(_) | Self::Unsettled | Self::Unsafe(_) | Self::Tools(_) => String::new(),
+            Self::Exposed(_) | Self::LessTrust(_) | Self::Archive(_) => self.to_string(),
+        }
+    }
+
+    /// Whether it may pass without the file being touched: a folder above it is mended, a disk has room again.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::Exposed(_) | Self::LessTrust(_) | Self::Unsettled | Self::Archive(_) => true,
+            Self::Policy(_) | Self::Unsafe(_) | Self::Tools(_) => false,
+        }
+    }
 }
 
 /// The policy a gateway with these settings enforces: `OPSGATE_POLICY`, else `policy.yaml` in the home, else the shipped one.
@@ -212,10 +229,10 @@ mod tests {
         let text = loader.read(None).unwrap();
         // Under cargo nothing is a boundary: the program is somebody's own.
         let mut standing = Standing::of_this_process(None, home.path());
+        standing.why = "how it stood at its start".to_owned();
         loader.judge(&text, &home, &standing).unwrap();
+        assert_eq!(*told.lock().unwrap(), ["how it stood at its start"], "the tools are told another standing than decisions are made by");
         standing.trust = Trust::Separate;
         assert!(matches!(loader.judge(&text, &home, &standing), Err(LoadError::LessTrust(_))));
     }
 }
-        standing.why = "how it stood at its start".to_owned();
-        assert_eq!(*told.lock().unwrap(), ["how it stood at its start"], "the tools are told another standing than decisions are made by");
