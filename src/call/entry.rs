@@ -251,7 +251,7 @@ pub(super) fn refused(
 }
 
 /// Refusals for rate that have no record but this one.
-pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy: &str) -> Result<CanonicalJson, NotCanonical> {
+pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64) -> Result<CanonicalJson, NotCanonical> {
     #[derive(Serialize)]
     struct Id {
         id: Clean<String>,
@@ -265,7 +265,8 @@ pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy:
         policy: &'a str,
         unrecorded: u64,
     }
-    CanonicalJson::sorted(&Counted { caller: Id { id: scrubber.text(&kind.caller).0 }, code: kind.code, tool: kind.tool, policy, unrecorded })
+    let caller = Id { id: scrubber.text(&kind.caller).0 };
+    CanonicalJson::sorted(&Counted { caller, code: kind.code, tool: kind.tool, policy: &kind.policy, unrecorded })
 }
 
 /// Ids for a record that belongs to no one call.

@@ -18,6 +18,7 @@ use super::glob_table::{GlobTable, MOST_SEARCHED, searched_bytes};
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
 use super::risk::{Risk, Weights};
+use super::roots::Roots;
 
 /// A caller as the policy knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,6 +85,8 @@ pub(super) struct Core {
 
 pub(super) struct CompiledSystem {
     pub(super) mode: Mode,
+    pub(super) root_globs: Option<Roots>,
+    /// `root_globs` as they were written.
     pub(super) roots: Option<Vec<Pattern>>,
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
@@ -195,6 +198,7 @@ impl Core {
                 name,
                 CompiledSystem {
                     mode: system.mode,
+                    root_globs: system.roots.as_deref().map(Roots::of).transpose()?,
                     roots: system.roots,
                     commands: system.commands,
                     author: system.author,

@@ -35,6 +35,7 @@ mod read;
 mod replay;
 mod review;
 mod risk;
+mod roots;
 mod sentences;
 #[cfg(test)]
 mod tests;
@@ -76,7 +77,6 @@ pub use tools::{Explain, Whoami};
 
 use compile::Core;
 use diagnostics::{Pos, Source};
-use glob::{Compare, Pattern, Subject};
 use read::Reader;
 
 /// A policy, ready to decide. Immutable; share it by `Arc`.
@@ -273,20 +273,7 @@ impl Policy {
         if !relative.is_empty() && normalise::path_spelling(relative).is_err() {
             return false;
         }
-        let Some(roots) = &system.roots else { return owned_by_caller };
-        roots.iter().any(|root| match (root.text().strip_prefix('~'), home_dir) {
-            (None, _) => root.matches_once(Compare::Exact, canonical),
-            (Some(rest), Some(home)) => {
-                // The home is a name and not a glob: it is compared as it is.
-                let beneath = canonical.strip_prefix(home.trim_end_matches('/')).filter(|beneath| beneath.is_empty() || beneath.starts_with('/'));
-                match beneath {
-                    Some(beneath) if rest.is_empty() => beneath.is_empty(),
-                    Some(beneath) => Pattern::parse(rest, Subject::Folder).is_ok_and(|glob| glob.matches_once(Compare::Exact, beneath)),
-                    None => false,
-                }
-            }
-            (Some(_), None) => false,
-        })
+        system.root_globs.as_ref().map_or(owned_by_caller, |roots| roots.hold(canonical, home_dir))
     }
 
     /// What the policy says that has no effect, or more than it seems.
