@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::stage::{About, CleanRefusal, Mark, Prepared};
 use crate::error::{Code, Refusal};
 use crate::limit::Kind;
-use crate::policy::{AuditLevel, ChangePart, Circumstance, DenialCode, Permit, Risk};
+use crate::policy::{AuditLevel, ChangePart, Circumstance, DenialCode, Permit, Required, Risk};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// The caller, as the log names it.
@@ -40,6 +40,9 @@ struct JudgedEntry<'a> {
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     denial: Option<DenialCode>,
+    /// What people must say first, where policy asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<&'a Required>,
     #[serde(skip_serializing_if = "Option::is_none")]
     risk: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -141,16 +144,14 @@ struct Kept {
     answer: bool,
 }
 
-const LEVELS: [(AuditLevel, Kept); 4] = [
-    (AuditLevel::None, Kept { words: false, args: false, answer: false }),
-    (AuditLevel::Metadata, Kept { words: true, args: false, answer: false }),
-    (AuditLevel::Request, Kept { words: true, args: true, answer: false }),
-    (AuditLevel::RequestResponse, Kept { words: true, args: true, answer: true }),
-];
-
 impl Kept {
     fn at(level: AuditLevel) -> Self {
-        LEVELS.iter().find(|(one, _)| *one == level).map_or(Self { words: true, args: true, answer: true }, |(_, kept)| *kept)
+        match level {
+            AuditLevel::None => Self { words: false, args: false, answer: false },
+            AuditLevel::Metadata => Self { words: true, args: false, answer: false },
+            AuditLevel::Request => Self { words: true, args: true, answer: false },
+            AuditLevel::RequestResponse => Self { words: true, args: true, answer: true },
+        }
     }
 }
 
@@ -275,6 +276,7 @@ fn judged<'a>(mark: &Mark, about: &'a About) -> Option<JudgedEntry<'a>> {
         decided_at: judged.at.to_string(),
         decision: judged.decision,
         denial: judged.denial,
+        required: judged.required.as_ref(),
         risk: judged.risk.map(|risk| format!("{:.2}", risk.score())),
         risk_because: judged.risk.into_iter().flat_map(Risk::because).collect(),
         same_user: mark.same_user,

@@ -357,12 +357,7 @@ impl CompiledRule {
                 covers.push((*kind, GlobTable::of(globs.iter().map(|glob| &glob.value), Compare::Exact)?));
             }
         }
-        let quorums = match &rule.approvals {
-            None => approvals.quorums.clone(),
-            Some(RuleApprovals::Count(0)) => Vec::new(),
-            Some(RuleApprovals::Count(count)) => vec![Quorum { group: approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }],
-            Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
-        };
+        let quorums = RuleApprovals::quorums(rule.approvals.as_ref(), approvals);
         Ok(Self { rule, callers, triggers, environments: named, kinds, covers, quorums })
     }
 

@@ -17,7 +17,10 @@ pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
     let mut told = BTreeSet::new();
     let writes = write_rules(reader, file);
     for rule in &writes {
-        for (quorum, caller) in quorums(rule, file).iter().flat_map(|quorum| callers_of(rule, file).map(move |caller| (quorum, caller))) {
+        for (quorum, caller) in RuleApprovals::quorums(rule.approvals.as_ref(), &file.approvals)
+            .iter()
+            .flat_map(|quorum| callers_of(rule, file).map(move |caller| (quorum, caller)))
+        {
             check(reader, file, rule.at, quorum, Some(caller), &mut told);
         }
     }
@@ -45,17 +48,6 @@ pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
 fn write_rules<'f>(reader: &Reader<'_>, file: &'f File) -> Vec<&'f Rule> {
     let names_one = |rule: &Rule| named_tools(&rule.when, reader.catalogue).iter().any(|(.., class)| *class == Class::Write);
     file.rules.iter().filter(|rule| rule.effect == Effect::Allow && !rule.shadow && names_one(rule)).collect()
-}
-
-fn quorums(rule: &Rule, file: &File) -> Vec<Quorum> {
-    match &rule.approvals {
-        None => file.approvals.quorums.clone(),
-        Some(RuleApprovals::Count(0)) => Vec::new(),
-        Some(RuleApprovals::Count(count)) => {
-            vec![Quorum { group: file.approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }]
-        }
-        Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
-    }
 }
 
 /// The entries of `callers` that a rule can be about.

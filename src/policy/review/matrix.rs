@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::super::Policy;
 use super::super::compile::{Core, ToolEntry};
+use super::super::decision::DecisionKind;
 use super::outcome::{Outcome, Reason};
 use super::samples::{Sampled, Samples, Tried, ask, is_named};
 
@@ -132,9 +133,9 @@ impl Policy {
 
 fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried]) -> Cell {
     let outcomes: Vec<Outcome> = calls.iter().map(|call| Outcome::of(&ask(core, caller, tool, call))).collect();
-    let ranks: BTreeSet<u8> = outcomes.iter().map(Outcome::rank).collect();
-    let has = |rank: u8| ranks.contains(&rank);
-    let may = match (has(0), has(1), has(2)) {
+    let kinds: BTreeSet<DecisionKind> = outcomes.iter().map(Outcome::kind).collect();
+    let has = |kind| kinds.contains(&kind);
+    let may = match (has(DecisionKind::Deny), has(DecisionKind::NeedsApproval), has(DecisionKind::Permit)) {
         (false, false, _) => May::Yes,
         (true, false, true) => May::Some,
         (false, true, false) => May::Approval,
@@ -153,7 +154,7 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried]) -
     if may == May::No {
         denials.truncate(1);
     }
-    Cell { may, by: if ranks.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials }
+    Cell { may, by: if kinds.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials }
 }
 
 /// The kinds of which one value is permitted more than another, all else being the same.
@@ -163,7 +164,7 @@ fn depends_on(calls: &[Tried], outcomes: &[Outcome]) -> Vec<&'static str> {
         let mut alike = BTreeMap::new();
         for (call, outcome) in calls.iter().zip(outcomes).filter(|(call, _)| call.picks.iter().any(|(one, _)| *one == kind)) {
             let others: Vec<_> = call.picks.iter().filter(|(one, _)| *one != kind).collect();
-            if *alike.entry((others, call.now, call.change)).or_insert(outcome.rank()) != outcome.rank() {
+            if *alike.entry((others, call.now, call.change)).or_insert(outcome.kind()) != outcome.kind() {
                 by.insert(kind);
             }
         }
@@ -177,11 +178,11 @@ fn depends_on(calls: &[Tried], outcomes: &[Outcome]) -> Vec<&'static str> {
         }
     }
     let (mut at_times, mut with_parts) = (BTreeMap::new(), BTreeMap::new());
-    let asked = || calls.iter().zip(outcomes).map(|(call, outcome)| (call, outcome.rank()));
-    if asked().any(|(call, rank)| *at_times.entry((&call.picks, call.change)).or_insert(rank) != rank) {
+    let asked = || calls.iter().zip(outcomes).map(|(call, outcome)| (call, outcome.kind()));
+    if asked().any(|(call, kind)| *at_times.entry((&call.picks, call.change)).or_insert(kind) != kind) {
         names.push("hours");
     }
-    if asked().any(|(call, rank)| *with_parts.entry((&call.picks, call.now)).or_insert(rank) != rank) {
+    if asked().any(|(call, kind)| *with_parts.entry((&call.picks, call.now)).or_insert(kind) != kind) {
         names.push("change");
     }
     names

@@ -351,7 +351,7 @@ fn an_explanation_names_rules_lines_and_what_is_needed() {
     }
     assert_eq!(serde_json::to_value(&told).unwrap()["denial"]["code"], "rule_denied");
     let told = Ask::new("github_create_issue", &[(Repo, "acme/app")]).explained(&policy);
-    assert_eq!((told.decision.as_str(), told.needed.as_slice()), ("needs_approval", &["1 approval from `oncall`".to_owned()][..]));
+    assert_eq!((told.decision.as_str(), told.needed.as_slice()), ("needs_approval", &["1 approval of `oncall` within 30 min".to_owned()][..]));
     let told = Ask::new("kubernetes_list", &[]).by("key:none").explained(&policy);
     assert!(told.to_string().contains("not in the policy"), "{told}");
 }
