@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::super::Policy;
 use super::super::compile::{Core, ToolEntry};
 use super::super::decision::DecisionKind;
+use super::super::glob_table::WILD;
 use super::outcome::{Outcome, Reason};
 use super::samples::{Sampled, Samples, Tried, ask, is_named};
 
@@ -108,7 +109,7 @@ impl Policy {
         let mut samples = Samples::of(&[core])?;
         let asked = |caller: &Sampled| only.is_empty() || only.iter().any(|one| is_named(one, caller));
         let mut callers: Vec<Sampled> = samples.callers.iter().filter(|caller| asked(caller)).cloned().collect();
-        let literal = |one: &&String| !one.contains(['*', '?', '[', '{']);
+        let literal = |one: &&String| !one.contains(WILD);
         for one in only.iter().filter(literal) {
             if !callers.iter().any(|caller| caller.stands_for == *one || caller.id == *one) {
                 callers.push(Sampled { id: one.clone(), stands_for: one.clone() });
