@@ -369,12 +369,7 @@ impl CompiledRule {
             environments.iter().zip(0u32..).filter(|(one, _)| is_named(one)).fold(0, |bits, (_, place)| bits | environment_bit(place))
         });
         let kinds = rule.when.scopes.iter().fold(0, |bits, (kind, _)| bits | bit(*kind));
-        let quorums = match &rule.approvals {
-            None => approvals.quorums.clone(),
-            Some(RuleApprovals::Count(0)) => Vec::new(),
-            Some(RuleApprovals::Count(count)) => vec![Quorum { group: approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }],
-            Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
-        };
+        let quorums = RuleApprovals::quorums(rule.approvals.as_ref(), approvals);
         Ok(Self { rule, callers, triggers, environments: named, kinds, quorums, plain: Plain::default() })
     }
 

@@ -33,6 +33,7 @@ mod model;
 mod normalise;
 mod read;
 mod replay;
+mod required;
 mod review;
 mod risk;
 mod roots;
@@ -68,6 +69,7 @@ pub use model::{
 
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
 pub use replay::{Archive, Hidden, LogState, Redecided, Replay, ReplayReport, Tally, Under};
+pub use required::Required;
 pub use review::draw::draw;
 pub use review::schema::schema;
 pub use review::touches::touches;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::diagnostics::At;
 use super::super::glob::{Pattern, Subject};
+use super::super::glob_table::WILD;
 use super::super::model::{CallerEntry, File, Person};
 use super::super::yaml::Node;
 use super::{Reader, keys};
@@ -97,7 +98,7 @@ impl Reader<'_> {
             );
             return None;
         };
-        if issuer == "jwt" && rest.split_once('|').is_none_or(|(issuer, _)| issuer.contains(['*', '?', '[', '{'])) {
+        if issuer == "jwt" && rest.split_once('|').is_none_or(|(issuer, _)| issuer.contains(WILD)) {
             let help = "write it as `jwt:https://id.example|svc-*`, the issuer without wildcards".to_owned();
             self.error(name.at, format!("the caller `{}` does not say which issuer signs its tokens", name.value), help);
             return None;

@@ -66,16 +66,13 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (1..=30 * 86_400_000).contains(&total).then(|| Duration::from_millis(total))
 }
 
+/// Units of sizes, in bytes.
+pub(in super::super) const UNITS: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
 fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
-    let factor = match unit {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(factor).filter(|total| *total > 0)
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.checked_mul(*factor).filter(|total| *total > 0)
 }
 
 pub(super) fn rate(text: &str) -> Option<Rate> {
