@@ -3,8 +3,8 @@
 //! - A **deny** glob is compared without regard to case, so that no spelling gets round it.
 //! - An **allow** glob is compared exactly, so that nothing is allowed by likeness.
 //!
-//! `*` and `?` stay within one part of a name, `**` crosses parts, `{a,b}` and `[a-z]` choose. In a caller's name
-//! there are no parts: `*` matches anything there.
+//! `*` and `?` stay within one part of a name, `**` crosses parts, `{a,b}`, `{,a}` and `[a-z]` choose. In a caller's name
+//! there are no parts: `*` matches anything there. What nobody can mean is refused (`glob_slips`).
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,8 +13,10 @@ use globset::{Glob, GlobBuilder};
 use opsgate_tools::scope::ScopeKind;
 use unicode_normalization::UnicodeNormalization;
 
+use super::glob_slips;
 use super::glob_table::{Fixed, GlobTable};
-use super::normalise::fold;
+use super::normalise::{fold, unseen};
+use super::review::instances::Class;
 
 /// The longest glob, in bytes.
 pub(super) const MAX_BYTES: usize = 512;
@@ -58,8 +60,8 @@ impl Pattern {
         if text.len() > MAX_BYTES {
             return Err((format!("the glob is longer than {MAX_BYTES} bytes"), None));
         }
-        if text.contains(|c: char| c.is_control()) {
-            return Err((format!("the glob `{}` has a control character", text.escape_debug()), None));
+        if text.contains(unseen) {
+            return Err((format!("the glob `{text}` has a control character or an invisible one"), Some("no name that is compared has one".into())));
         }
         if text.trim() != text {
             return Err((format!("the glob `{text}` begins or ends with a space"), None));
@@ -70,6 +72,9 @@ impl Pattern {
         if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree | ScopeKind::Repo) | Subject::Folder) {
             path_shape(text, subject)?;
         }
+        if let Some(slip) = glob_slips::of_text(text, subject) {
+            return Err(slip);
+        }
         if braces(text) > MAX_BRACES {
             return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
         }
@@ -78,7 +83,10 @@ impl Pattern {
         for compare in [Compare::Exact, Compare::Folded].into_iter().filter(|_| Fixed::of(&pattern.text, subject).is_none()) {
             compile(&pattern.text, subject, compare).map_err(|error| (format!("the glob `{text}` is not well formed: {}", error.kind()), None))?;
         }
-        Ok(pattern)
+        match glob_slips::of_meaning(&pattern.text, subject) {
+            Some(slip) => Err(slip),
+            None => Ok(pattern),
+        }
     }
 
     /// As it was written.
@@ -186,9 +194,20 @@ fn path_shape(text: &str, subject: Subject) -> Result<(), (String, Option<String
     Ok(())
 }
 
-/// A glob's text as it is compared: folded, unless it has a class, which cannot be folded as text.
+/// A glob's text as it is compared: folded, but for its classes, which cannot be folded as text.
 pub(super) fn spelling(text: &str, compare: Compare) -> Cow<'_, str> {
-    if compare == Compare::Folded && !text.contains('[') { fold(text) } else { Cow::Borrowed(text) }
+    if compare == Compare::Exact || !text.contains('[') {
+        return if compare == Compare::Folded { fold(text) } else { Cow::Borrowed(text) };
+    }
+    let (mut spelt, mut rest) = (String::new(), text);
+    while let Some((before, class)) = rest.split_once('[') {
+        let after = Class::read(class).map_or("", |(_, after)| after);
+        spelt += &fold(before);
+        spelt.push('[');
+        spelt += class.get(..class.len() - after.len()).unwrap_or_default();
+        rest = after;
+    }
+    Cow::Owned(spelt + &fold(rest))
 }
 
 pub(super) fn compile(text: &str, subject: Subject, compare: Compare) -> Result<Glob, globset::Error> {
@@ -198,6 +217,6 @@ pub(super) fn compile(text: &str, subject: Subject, compare: Compare) -> Result<
         .literal_separator(subject != Subject::Caller)
         .backslash_escape(false)
         .case_insensitive(compare == Compare::Folded && !by_text)
-        .empty_alternates(false)
+        .empty_alternates(true)
         .build()
 }

@@ -3,7 +3,7 @@
 mod approvable;
 pub(super) mod diff;
 pub(super) mod draw;
-mod instances;
+pub(super) mod instances;
 mod marks;
 pub(super) mod matrix;
 mod outcome;

@@ -78,7 +78,7 @@ fn table() -> Vec<Hostile> {
         (
             "classes of all characters",
             in_a_rule(&quoted((0..320).map(|n| format!("{}{}", "[\u{a1}-\u{10ffff}]".repeat(20), letters(n))))),
-            Some("more to search for"),
+            Some("byte by byte"),
         ),
         ("stars", in_a_rule(&format!("\"{}b\"", "*a".repeat(250))), None),
         ("stars in stars", in_a_rule(&format!("\"{}**\"", "**/".repeat(160))), None),
