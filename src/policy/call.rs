@@ -163,7 +163,7 @@ impl<'a> Call<'a> {
 
     /// Whether every touched value of each kind that the rule names is one it names, and there is one.
     pub(super) fn covered_by(&self, rule: &CompiledRule) -> bool {
-        rule.covers.iter().all(|(kind, table)| {
+        rule.plain.covers(&rule.rule).iter().all(|(kind, table)| {
             let mut values = self.of(*kind).peekable();
             if *kind != ScopeKind::Path {
                 return values.peek().is_some() && values.all(|one| table.is_match(&one.value));

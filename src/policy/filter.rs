@@ -81,7 +81,7 @@ impl PathFilter for CallPaths {
                 !self.entries(matched).any(|entry| entry.hides_files.is_match(&folded))
                     && self.entries(matched).find_map(|entry| entry.paths_allow.as_ref()).is_none_or(|list| list.is_match(&path))
             })
-            && self.allowed(|rule| rule.covers.iter().any(|(kind, table)| *kind == ScopeKind::Path && table.is_match(&path)))
+            && self.allowed(|rule| rule.plain.covers(&rule.rule).iter().any(|(kind, table)| *kind == ScopeKind::Path && table.is_match(&path)))
     }
 
     fn tree(&self, path: &str) -> bool {

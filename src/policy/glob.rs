@@ -16,7 +16,6 @@ use unicode_normalization::UnicodeNormalization;
 use super::glob_slips;
 use super::glob_table::{Fixed, GlobTable};
 use super::normalise::{fold, unseen};
-use super::review::instances::Class;
 
 /// The longest glob, in bytes.
 pub(super) const MAX_BYTES: usize = 512;
@@ -72,13 +71,17 @@ impl Pattern {
         if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree | ScopeKind::Repo) | Subject::Folder) {
             path_shape(text, subject)?;
         }
+        if let Some(class) = pieces(text).find(|piece| piece.starts_with('[') && !piece.is_ascii()) {
+            let message = format!("the glob `{text}` has a character beyond ASCII in `{class}`, where it would match nothing");
+            return Err((message, Some("name each in braces: `{é,è}`".into())));
+        }
         if let Some(slip) = glob_slips::of_text(text, subject) {
             return Err(slip);
         }
         if braces(text) > MAX_BRACES {
             return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
         }
-        let pattern = Self { text: text.nfc().collect(), subject };
+        let pattern = Self { text: if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }, subject };
         // Both ways, so that what is compiled later is known to be well formed. What is looked up is not compiled.
         for compare in [Compare::Exact, Compare::Folded].into_iter().filter(|_| Fixed::of(&pattern.text, subject).is_none()) {
             compile(&pattern.text, subject, compare).map_err(|error| (format!("the glob `{text}` is not well formed: {}", error.kind()), None))?;
@@ -136,7 +139,7 @@ impl Pattern {
 
     /// Whether, as an *allow* glob for paths, everything in this folder is certain to match.
     pub(super) fn covers_folder(&self, folder: &str) -> bool {
-        if matches!(self.text.as_str(), "**" | "**/*" | "**/**") {
+        if covers_everything(&self.text) {
             return true;
         }
         let Some(top) = self.text.strip_suffix("/**").filter(|_| folder != ".") else { return false };
@@ -150,8 +153,12 @@ impl Pattern {
         if folder == "." {
             return true;
         }
-        let fixed = self.text.split('/').take_while(|part| !part.contains(WILD));
-        fixed.zip(folder.split('/')).all(|(fixed, part)| fixed == part)
+        self.fixed_folders().into_iter().zip(folder.split('/')).all(|(fixed, part)| fixed == part)
+    }
+
+    /// The parts before the first with a wildcard.
+    pub(super) fn fixed_folders(&self) -> Vec<&str> {
+        self.text.split('/').take_while(|part| !part.contains(WILD)).collect()
     }
 
     /// Orders by how closely a glob names its things, the closest first: a literal name before any glob; then the longer
@@ -166,6 +173,11 @@ impl Pattern {
         let fixed = self.text.chars().filter(|c| !WILD.contains(c)).count();
         (self.is_literal(), prefix, fixed, std::cmp::Reverse(self.text.matches("**").count()))
     }
+}
+
+/// Whether such an allow glob for paths covers every folder.
+pub(super) fn covers_everything(text: &str) -> bool {
+    matches!(text, "**" | "**/*" | "**/**")
 }
 
 const WILD: [char; 4] = ['*', '?', '[', '{'];
@@ -194,29 +206,72 @@ fn path_shape(text: &str, subject: Subject) -> Result<(), (String, Option<String
     Ok(())
 }
 
-/// A glob's text as it is compared: folded, but for its classes, which cannot be folded as text.
+/// A glob's text as it is compared: folded, but for classes, which cannot be folded as text.
+// INVARIANT: outside of classes a glob is folded as names are (test: deny_globs_hide_what_is_beneath_and_folders_that_are_hidden_whole).
 pub(super) fn spelling(text: &str, compare: Compare) -> Cow<'_, str> {
-    if compare == Compare::Exact || !text.contains('[') {
-        return if compare == Compare::Folded { fold(text) } else { Cow::Borrowed(text) };
+    if compare == Compare::Exact {
+        return Cow::Borrowed(text);
     }
-    let (mut spelt, mut rest) = (String::new(), text);
-    while let Some((before, class)) = rest.split_once('[') {
-        let after = Class::read(class).map_or("", |(_, after)| after);
-        spelt += &fold(before);
-        spelt.push('[');
-        spelt += class.get(..class.len() - after.len()).unwrap_or_default();
+    if !text.contains('[') {
+        return fold(text);
+    }
+    pieces(text).map(|piece| if piece.starts_with('[') { Cow::Borrowed(piece) } else { fold(piece) }).collect::<String>().into()
+}
+
+/// The classes of a glob, each with its brackets, and what is between them.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let length = if rest.starts_with('[') { class_length(rest) } else { rest.find('[').unwrap_or(rest.len()) };
+        let (piece, after) = rest.split_at_checked(length)?;
         rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// How long the class is that the text begins with: a `]` right at its beginning is one of its characters.
+fn class_length(text: &str) -> usize {
+    let inside = text.strip_prefix('[').unwrap_or(text);
+    let inside = inside.strip_prefix(['!', '^']).unwrap_or(inside);
+    let inside = inside.strip_prefix(']').unwrap_or(inside);
+    inside.find(']').map_or(text.len(), |end| text.len() - inside.len() + end + 1)
+}
+
+/// A character beyond ASCII, as the matcher sees it, which looks at bytes: two to four of them.
+const BEYOND: &str = "\
+    [!\u{1}-\u{7f}][!\u{1}-\u{7f}],\
+    [!\u{1}-\u{7f}][!\u{1}-\u{7f}][!\u{1}-\u{7f}],\
+    [!\u{1}-\u{7f}][!\u{1}-\u{7f}][!\u{1}-\u{7f}][!\u{1}-\u{7f}]";
+
+/// What stands for any character but some in a deny glob, so that it also stands for one beyond ASCII. It may then stand for two of two
+/// bytes as well, which denies more, never less.
+fn widened(spelt: &str) -> String {
+    let mut wide = String::new();
+    for piece in pieces(spelt) {
+        match piece.strip_prefix('[') {
+            Some(class) if class.starts_with(['!', '^']) => wide.extend(["{", piece, ",", BEYOND, "}"]),
+            Some(_) => wide += piece,
+            None => wide += &piece.replace('?', &format!("{{?,{BEYOND}}}")),
+        }
     }
-    Cow::Owned(spelt + &fold(rest))
+    wide
+}
+
+/// How many parts of a glob are widened in a deny rule.
+pub(super) fn any_characters(text: &str) -> usize {
+    let any = |piece: &str| {
+        if piece.starts_with('[') { usize::from(piece.starts_with("[!") || piece.starts_with("[^")) } else { piece.matches('?').count() }
+    };
+    pieces(text).map(any).sum()
 }
 
 pub(super) fn compile(text: &str, subject: Subject, compare: Compare) -> Result<Glob, globset::Error> {
-    let by_text = !text.contains('[');
-    let text = spelling(text, compare);
-    GlobBuilder::new(&text)
+    let spelt = spelling(text, compare);
+    let wide = if compare == Compare::Folded && spelt.contains(['?', '[']) { Cow::Owned(widened(&spelt)) } else { spelt };
+    GlobBuilder::new(&wide)
         .literal_separator(subject != Subject::Caller)
         .backslash_escape(false)
-        .case_insensitive(compare == Compare::Folded && !by_text)
+        .case_insensitive(compare == Compare::Folded && text.contains('['))
         .empty_alternates(true)
         .build()
 }

@@ -30,10 +30,7 @@ pub(super) fn of_text(text: &str, subject: Subject) -> Option<Slip> {
         match c {
             '[' if after.starts_with("[:") => return said("has `[:…:]`, which is read as single letters", "write the range: `[0-9]`"),
             '[' => {
-                let Some((class, after)) = Class::read(after) else { return None }; // it will not compile
-                if !class.is_ascii() {
-                    return said("has letters in `[…]` that are compared byte by byte", "choose them one by one: `{é,ü}`");
-                }
+                let Some((_, after)) = Class::read(after) else { return None }; // it will not compile
                 rest = after;
                 continue;
             }

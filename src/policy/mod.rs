@@ -135,9 +135,10 @@ impl Policy {
             Ok(text) => Self::parse(text, source_name, catalogue),
             Err(error) => {
                 let text = String::from_utf8_lossy(bytes);
-                let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
-                let line = before.matches('\n').count() + 1;
-                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                // With the character that stands for the first wrong byte.
+                let end = error.valid_up_to() + char::REPLACEMENT_CHARACTER.len_utf8();
+                let before = || diagnostics::lines(text.get(..end).unwrap_or_default());
+                let (line, column) = (before().count(), before().last().unwrap_or_default().chars().count());
                 let at = Pos { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX), length: 1 };
                 let source = Source { name: source_name, text: &text };
                 let finding = Finding::new(source, at, "the policy is not UTF-8 text", Some("save it as UTF-8".to_owned()));

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::{Bench, POLICY};
 use crate::error::Code;
+use crate::identity::Caller;
 use crate::in_force::{Because, Reload, Watch};
 use crate::policy::Policy;
 
@@ -52,6 +53,33 @@ async fn a_call_ends_under_the_policy_it_began_under() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waited_is_decided_under_the_policy_in_force() {
+    let alone = |policy: &str| policy.replace("limits: {timeout: 1s, max_timeout: 2s", "limits: {concurrency: 1, timeout: 60s, max_timeout: 60s");
+    let bench = Arc::new(Bench::with_policy(&alone(POLICY)));
+    let call = |tool: &'static str, text: &'static str| {
+        let caller = bench.clone();
+        tokio::spawn(async move { caller.call_as(tool, text, CancellationToken::new(), false).await })
+    };
+    let held = call("github_peek", "held open");
+    while bench.world.done().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let waits = call("github_note", "written too late");
+    while bench.gateway.rates.slots.waiting(Caller::of_this_process().id()) == 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.put(&alone(&denying("github_note")));
+    assert_eq!(bench.gateway.reload(Because::Signal).await, Reload::Swapped);
+    bench.world.let_go.notify_one();
+    assert_eq!(held.await.unwrap().0, None);
+    assert_eq!(waits.await.unwrap().0, Some(Code::ToolUnavailable), "it was decided under the policy that it came under");
+    assert_eq!(
+        bench.told().pop().map(|(kind, data)| (kind, data["policy"].clone())),
+        Some(("call.refused".to_owned(), bench.gateway.policy().hash().into()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_cannot_take_does_not_come_into_force() {
     let bench = Bench::new();
     let old = bench.gateway.policy().hash().to_owned();
@@ -69,7 +97,9 @@ async fn an_archive_that_holds_another_text_refuses_the_policy() {
     std::fs::write(bench.dir.path().join("home/policies").join(format!("{}.yaml", hash.trim_start_matches("sha256:"))), "version: 1\n").unwrap();
     bench.put(&next);
     assert_eq!(bench.gateway.reload(Because::Signal).await, Reload::Rejected);
-    let (kind, data) = bench.told().pop().unwrap();
+    // Once a call is recorded, so is all before it.
+    bench.gateway.handle(Bench::raw("github_note", Map::new())).await;
+    let (kind, data) = bench.told().into_iter().rfind(|(kind, _)| kind.starts_with("policy.")).unwrap();
     assert_eq!((kind.as_str(), &data["reason"], &data["hash"]), ("policy.rejected", &"not_archived".into(), &hash.into()));
 }
 

@@ -99,11 +99,6 @@ impl Class {
         None
     }
 
-    /// Whether it names ASCII alone.
-    pub(in super::super) fn is_ascii(&self) -> bool {
-        self.ranges.iter().all(|(first, last)| first.is_ascii() && last.is_ascii())
-    }
-
     /// A character that it matches, a plain one where there is one.
     fn member(&self) -> Option<char> {
         if !self.negated {

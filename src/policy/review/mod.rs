@@ -1,6 +1,8 @@
 //! What a reviewer of a policy is shown.
 
 mod approvable;
+pub(super) mod callers;
+mod calls;
 pub(super) mod diff;
 pub(super) mod draw;
 pub(super) mod instances;

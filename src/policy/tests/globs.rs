@@ -119,7 +119,7 @@ const SLIPS: &[(Subject, &str, &str, &str)] = &[
     (PATH, "**/%2e%2e/x", "can match nothing", "behind `%`"),
     (PATH, "C:/x", "can match nothing", "absolute"),
     (PATH, "{src,}/x", "chosen as `/x`", ""),
-    (PATH, "[é-ü]", "byte by byte", "one by one"),
+    (PATH, "[é-ü]", "beyond ASCII in `[é-ü]`", "in braces"),
     (PATH, "x\u{200b}y", "an invisible one", ""),
     (Subject::Scope(ScopeKind::Repo), "acme/a%2fb", "can match nothing", "behind `%`"),
     (REF, "refs/heads/main", "can match nothing", "write `main`"),
