@@ -25,6 +25,7 @@ mod diagnostics;
 mod explain;
 mod filter;
 mod glob;
+mod glob_slips;
 mod glob_table;
 mod hits;
 mod hours;

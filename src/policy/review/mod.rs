@@ -5,7 +5,7 @@ pub(super) mod callers;
 mod calls;
 pub(super) mod diff;
 pub(super) mod draw;
-mod instances;
+pub(super) mod instances;
 mod marks;
 pub(super) mod matrix;
 mod outcome;
