@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use opsgate_tools::registry::{DuplicateTool, Registry};
 
-use crate::home::{Home, HomeError, Settings};
+use crate::home::{Home, HomeError, Settings, write_private};
 use crate::observe::log;
 use crate::policy::{Catalogue, Policy, PolicyErrors};
 use crate::production::{self, Process, Unsafe};
@@ -123,8 +123,16 @@ const SHIPPED: &str = "policy.yaml (shipped)";
 #[must_use]
 pub fn policy_path(settings: &Settings) -> Option<PathBuf> {
     let in_home = settings.home.join("policy.yaml");
-    // A link that leads nowhere, or a file that cannot be looked at, is an error later and not the shipped policy.
-    settings.policy.clone().or_else(|| in_home.symlink_metadata().is_ok().then_some(in_home))
+    // A link that leads nowhere, a file that cannot be looked at, or one that is gone is an error later and not the shipped policy.
+    // INVARIANT: a home that had a policy of its own does not go back to the shipped one by itself (test: tests/home.rs,
+    // a_home_that_lost_its_policy_does_not_start).
+    let own = |path: &Path| path.symlink_metadata().is_ok() || had_its_own(&settings.home).symlink_metadata().is_ok();
+    settings.policy.clone().or_else(|| own(&in_home).then_some(in_home))
+}
+
+/// The mark of a home whose own `policy.yaml` was in force.
+fn had_its_own(home: &Path) -> PathBuf {
+    home.join("policies/of-this-home")
 }
 
 fn name_of(file: Option<&Path>) -> String {
@@ -193,6 +201,11 @@ impl Loader {
         production::fits(&policy, &Process { same_user: standing.trust == Trust::SameUser, insecure_bind: self.settings.insecure_bind })?;
         let registry = (self.tools)(&policy, standing)?;
         home.archive_policy(policy.hash(), &text.bytes).map_err(LoadError::Archive)?;
+        let own = text.file.is_some() && self.settings.policy.is_none();
+        if own && had_its_own(home.path()).symlink_metadata().is_err() {
+            write_private(&had_its_own(home.path()), b"this home has a policy of its own; remove this file to go back to the shipped one\n")
+                .map_err(LoadError::Archive)?;
+        }
         Ok(InForce { policy, registry, file: text.file.clone() })
     }
 

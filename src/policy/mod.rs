@@ -113,7 +113,11 @@ impl Policy {
             let source = Source { name: &name, text: "" };
             PolicyErrors::new(vec![Finding::new(source, Pos::default(), message, Some(help.to_owned()))])
         };
-        let unreadable = |error: std::io::Error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read");
+        let help = |error: &std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => "put it back (each policy that was in force is kept in the home's `policies`), or name another",
+            _ => "name a policy file that can be read",
+        };
+        let unreadable = |error: std::io::Error| whole(format!("the policy cannot be read: {error}"), help(&error));
         // Opened without waiting, and bounded: a pipe, a device or a huge file named by mistake neither blocks nor fills the memory.
         let without_waiting = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
         let file = std::fs::OpenOptions::new().read(true).custom_flags(without_waiting).open(path).map_err(unreadable)?;
