@@ -83,6 +83,34 @@ fn main() {
             println!("{line}");
         }
     }
+    for size in [1_000, 10_000].into_iter().filter(|_| "matrix and diff".contains(&only)) {
+        reviewed(size);
+    }
+}
+
+/// What a reviewer waits for: the matrix of a policy of many rules of all sorts, callers and repositories, and what one more rule changes.
+fn reviewed(size: usize) {
+    let entries = [allow_read, allow_write, deny_named, deny_common];
+    let rules: String = (0..size).zip(entries.iter().cycle()).map(|(n, entry)| entry(n)).collect();
+    let (callers, repositories): (String, String) = ((0..size / 20).map(caller).collect(), (0..size / 20).map(repository).collect());
+    let of = |more: &str| {
+        let text = text("deny", &callers, &repositories, &format!("{rules}{more}"));
+        Policy::parse(&text, "bench.yaml", &catalogue()).unwrap()
+    };
+    let (old, new) = (of(""), of(&format!("  - {{id: one-more, deny: {{tools: [{READ}], paths: [src/secrets/**]}}}}\n")));
+    let start = worked();
+    let matrix = old.matrix(&[]).unwrap();
+    let after_matrix = worked();
+    let diff = old.diff(&new).unwrap();
+    let (of_matrix, of_diff) = (after_matrix - start, worked() - after_matrix);
+    println!(
+        "rules of all sorts                     {size:>6}: matrix {:.1} s (partial: {}), diff {:.1} s (partial: {}, changes told: {})",
+        of_matrix.as_secs_f64(),
+        matrix.partial,
+        of_diff.as_secs_f64(),
+        diff.partial,
+        diff.changes.len()
+    );
 }
 
 /// Even ones read, odd ones write.
@@ -123,23 +151,28 @@ fn repository(n: usize) -> String {
     format!("  \"acme-{n}/*\": {{write: true}}\n")
 }
 
-/// The policy with so many entries, and the seconds that loading it takes.
-fn loaded(family: &Family, size: usize) -> Result<(Policy, f64), (String, f64)> {
+fn catalogue() -> Catalogue {
     let class = |n: usize| if n.is_multiple_of(2) { Class::Read } else { Class::Write };
     let names: Vec<String> = (0..TOOLS).map(tool).collect();
-    let known = Catalogue::of(names.iter().enumerate().map(|(n, name)| (name.as_str(), "workspace", class(n))));
+    Catalogue::of(names.iter().enumerate().map(|(n, name)| (name.as_str(), "workspace", class(n))))
+}
+
+fn text(read: &str, callers: &str, repositories: &str, rules: &str) -> String {
+    format!(
+        "version: 1\nwrite_mode: on\ndefaults: {{read: {read}}}\nsystems: {{workspace: {{mode: approval_required_write}}}}\n\
+         callers:\n  \"local:*\": {{roles: [a]}}\n{callers}repositories:\n  \"/home/**\": {{write: true}}\n{repositories}\
+         rules:\n  - {{id: base-r, allow: {{tools: [{READ}], paths: [\"src/**\"]}}}}\n\
+         \x20 - {{id: base-w, allow: {{tools: [{WRITE}], paths: [\"src/**\"]}}, approvals: 1}}\n{rules}"
+    )
+}
+
+/// The policy with so many entries, and the seconds that loading it takes.
+fn loaded(family: &Family, size: usize) -> Result<(Policy, f64), (String, f64)> {
+    let known = catalogue();
     let entries: String = (0..size).map(family.entry).collect();
     let of = |section: &str| if section == family.section { entries.as_str() } else { "" };
     let read = if family.name.starts_with("allow") { "deny" } else { "allow" };
-    let text = format!(
-        "version: 1\nwrite_mode: on\ndefaults: {{read: {read}}}\nsystems: {{workspace: {{mode: approval_required_write}}}}\n\
-         callers:\n  \"local:*\": {{roles: [a]}}\n{}repositories:\n  \"/home/**\": {{write: true}}\n{}\
-         rules:\n  - {{id: base-r, allow: {{tools: [{READ}], paths: [\"src/**\"]}}}}\n\
-         \x20 - {{id: base-w, allow: {{tools: [{WRITE}], paths: [\"src/**\"]}}, approvals: 1}}\n{}",
-        of("callers"),
-        of("repositories"),
-        of("rules")
-    );
+    let text = text(read, of("callers"), of("repositories"), of("rules"));
     let mut best = f64::MAX;
     let mut policy = None;
     for _ in 0..if size < 10_000 { 2 } else { 5 } {

@@ -19,7 +19,7 @@ use crate::home::{Home, HomeError, HomeLock, Settings};
 use crate::identity::Caller;
 use crate::in_force::{Because, LoadError, Loader, Refused, Tools, record};
 pub use crate::in_force::{InForce, load_policy};
-use crate::limit::{Budgets, Flood, Rates};
+use crate::limit::{Budgets, Flood, Listeners, Rates};
 use crate::observe::{Metrics, Stages, log};
 use crate::policy::{Catalogue, Policy};
 use crate::scrub::Scrubber;
@@ -34,6 +34,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct Gateway {
     in_force: ArcSwap<InForce>,
     swaps: watch::Sender<()>,
+    pub(crate) listeners: Listeners,
     pub(crate) refused: tokio::sync::Mutex<Refused>,
     pub(crate) loader: Loader,
     pub(crate) log: Log,
@@ -88,7 +89,7 @@ impl Gateway {
     /// Each cause by its own kind; nothing is left half open.
     pub fn open(settings: &Settings) -> Result<Arc<Self>, StartError> {
         let own = settings.clone();
-        let tools = move |policy: &Arc<Policy>| crate::catalogue::registry(policy, &own);
+        let tools = move |policy: &Arc<Policy>, standing: &Standing| crate::catalogue::registry(policy, &own, standing);
         Self::open_with(settings, &crate::catalogue::catalogue()?, Arc::new(RealFiles), Box::new(tools))
     }
 
@@ -109,6 +110,7 @@ impl Gateway {
             budgets: Budgets::new(home.budgets()),
             in_force: ArcSwap::from_pointee(in_force),
             swaps: watch::Sender::new(()),
+            listeners: Listeners::default(),
             refused: tokio::sync::Mutex::default(),
             loader,
             log,
@@ -147,11 +149,6 @@ impl Gateway {
     #[must_use]
     pub fn swaps(&self) -> watch::Receiver<()> {
         self.swaps.subscribe()
-    }
-
-    /// How many wait for [`Gateway::swaps`].
-    pub(crate) fn listeners(&self) -> usize {
-        self.swaps.receiver_count()
     }
 
     /// The policy in force.

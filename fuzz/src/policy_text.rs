@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use opsgate::catalogue;
-use opsgate::policy::{Catalogue, Facts, Policy, Trigger};
+use opsgate::policy::{Catalogue, Facts, Policy, PolicyErrors, Trigger};
 use opsgate_tools::scope::{ScopeKind, Scopes};
 use opsgate_tools::tool::Class;
 
@@ -32,16 +32,25 @@ pub fn check(bytes: &[u8]) {
         }
         (Err(one), Err(other)) => {
             assert_eq!(one, other);
-            assert!(!one.all().is_empty(), "refused without a reason");
-            let lines = text.lines().count();
-            for finding in one.all() {
-                assert!(finding.line as usize <= lines + 1, "line {} of {lines}", finding.line);
-                assert!(!finding.message.contains(char::is_control) && finding.message.len() < 4096, "{finding:?}");
-            }
-            assert!(one.to_string().len() < 1 << 20);
+            told(&one, &text);
         }
         _ => panic!("read once and refused once"),
     }
+    if std::str::from_utf8(bytes).is_err() {
+        told(&Policy::of_bytes(bytes, "policy.yaml", &KNOWN).unwrap_err(), &text);
+    }
+}
+
+/// Each error has a place in the text and a message that a terminal can show.
+fn told(errors: &PolicyErrors, text: &str) {
+    assert!(!errors.all().is_empty(), "refused without a reason");
+    // A lone `\r` ends a line of YAML too.
+    let lines = text.split(['\n', '\r']).count();
+    for finding in errors.all() {
+        assert!(finding.line as usize <= lines, "line {} of {lines}", finding.line);
+        assert!(!finding.message.contains(char::is_control) && finding.message.len() < 4096, "{finding:?}");
+    }
+    assert!(errors.to_string().len() < 1 << 20);
 }
 
 fn decisions(policy: &Policy) -> Vec<String> {

@@ -37,7 +37,7 @@ systems: {workspace: {mode: approval_required_write, roots: ["/**"]}}
 repositories: {"/**": {write: true, paths: {deny: ["listed/**"]}}}
 rules:
   - {id: writes, allow: {tools: [workspace_write_file]}, approvals: 0}
-  - {id: denied, deny: {paths: ["secret/**", "deep/**/secret", "**/*.pem", "**/.env*", "private.txt", "**/clé.txt", "**/[Kk]ey*.bin"]}}
+  - {id: denied, deny: {paths: ["secret/**", "deep/**/secret", "**/*.pem", "**/.env*", "private.txt", "**/clé.txt", "**/[Kk]ey*.bin", "straße/**", "**/*Σ.cfg", "?.key"]}}
 limits: {per_caller: {rate: 100000/s, burst: 100000}, concurrency: 64, output_bytes: 1MiB}
 "#;
 
@@ -87,6 +87,10 @@ const HIDDEN: &[&str] = &[
     "KEY1.bin",
     "listed/file",
     "Listed/File",
+    "STRAẞE/file",
+    "src/ΑΣ.cfg",
+    "src/ας.cfg",
+    "é.key",
 ];
 
 /// The world and the gateway that serves it.
@@ -204,9 +208,14 @@ impl World {
         let parts: Vec<&str> = name.split('/').collect();
         let denied = |part: &&str| part.ends_with(".pem") || part.starts_with(".env") || *part == "clé.txt" || *part == ".git";
         let key = |part: &&str| part.starts_with("key") && part.ends_with(".bin");
+        let greek = |part: &&str| part.ends_with("σ.cfg") || part.ends_with("ς.cfg");
+        let one_letter = parts.first().is_some_and(|part| part.strip_suffix(".key").is_some_and(|letter| letter.chars().count() == 1));
         let first = parts.first().copied().unwrap_or_default();
         let under_deep = first == "deep" && parts.iter().skip(1).any(|part| *part == "secret");
-        !(parts.iter().any(|part| denied(part) || key(part)) || under_deep || matches!(first, "secret" | "private.txt" | "listed"))
+        !(parts.iter().any(|part| denied(part) || key(part) || greek(part))
+            || one_letter
+            || under_deep
+            || matches!(first, "secret" | "private.txt" | "listed" | "straße" | "strasse"))
     }
 
     /// Every file of the world but the gateway's own, with its content. Links are not followed.

@@ -12,7 +12,7 @@ impl Gateway {
         let Call { mut mark, stage } = call;
         let about = |tool: &str| About { tool: tool.to_owned(), ..About::default() };
         if self.stopping.is_cancelled() {
-            return Err(mark.refuse(about(&stage.tool), Refusal::new(Code::ShuttingDown, "the gateway is stopping")));
+            return Err(mark.refuse(about(&stage.tool), stopping()));
         }
         let counted = match stage.counted {
             Some(counted) => Ok(counted),
@@ -36,10 +36,19 @@ impl Gateway {
             taken = self.rates.slots.take(mark.caller.id()) => taken,
         };
         match taken {
+            // While it waited the gateway may have begun to stop, and the policy may have changed.
+            Ok(_) if self.stopping.is_cancelled() => Err(mark.refuse(about(&stage.tool), stopping())),
+            // INVARIANT: a call is decided under the policy that is in force when it gets its place, not when it came (test:
+            // a_call_that_waited_is_decided_under_the_policy_in_force).
             Ok(slot) => {
+                mark.under(self.in_force());
                 Ok(Call { mark, stage: Admitted { tool: stage.tool, args: stage.args, workspace: stage.workspace, progress: stage.progress, slot } })
             }
             Err(refusal) => Err(mark.refuse(about(&stage.tool), refusal)),
         }
     }
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(Code::ShuttingDown, "the gateway is stopping")
 }

@@ -1,5 +1,6 @@
 //! What the chain keeps of a call. Every string in it is `Clean`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use opsgate_audit::{CallRef, CanonicalJson, NotCanonical};
@@ -30,16 +31,39 @@ struct ScopeEntry {
     value: Clean<String>,
 }
 
-/// What policy decided and the facts it was asked with, besides caller, tool, scopes and trigger.
+/// What is kept of a call that is to run, or that was refused. Its fields, as those of every entry here, stand in the order of their
+/// keys: only then does [`CanonicalJson::sorted`] write them without a second look (test: `entries_are_written_as_they_stand`).
 #[derive(Serialize)]
-struct JudgedEntry<'a> {
+struct CallEntry<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<Clean<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args_digest: Option<String>,
+    caller: CallerEntry,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     change: &'a [ChangePart],
-    class: Class,
-    decided_at: String,
-    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<Class>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     denial: Option<DenialCode>,
+    #[serde(rename = "gen_ai.tool.name")]
+    tool: Clean<Cow<'static, str>>,
+    /// The incident that a write is made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<Clean<String>>,
+    #[serde(rename = "mcp.method.name", skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Clean<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
+    policy: &'a str,
     /// What people must say first, where policy asks for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     required: Option<&'a Required>,
@@ -47,36 +71,65 @@ struct JudgedEntry<'a> {
     risk: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     risk_because: Vec<Circumstance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a Clean<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<&'a [String]>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     same_user: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<ScopeEntry>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     shadow: &'a [String],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    system: &'static str,
+    trigger: crate::policy::Trigger,
+    #[serde(skip_serializing_if = "is_zero")]
+    unrecorded: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unscoped_because: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     write_mode_off: bool,
 }
 
-#[derive(Serialize)]
-struct IntentEntry<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<&'a Clean<Value>>,
-    caller: CallerEntry,
-    /// The incident that a write is made for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    incident: Option<Clean<String>>,
-    #[serde(rename = "gen_ai.tool.name")]
-    tool: &'static str,
-    #[serde(flatten)]
-    judged: Option<JudgedEntry<'a>>,
-    #[serde(rename = "mcp.method.name")]
-    method: &'static str,
-    mode: &'static str,
-    policy: &'a str,
-    rules: &'a [String],
-    scopes: Vec<ScopeEntry>,
-    system: &'static str,
-    trigger: crate::policy::Trigger,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unscoped_because: Option<&'static str>,
+impl<'a> CallEntry<'a> {
+    /// What an intent and a refusal have in common: who asked for what, and what policy decided on which facts.
+    fn of(scrubber: &Scrubber, mark: &'a Mark, about: &'a About, tool: Clean<Cow<'static, str>>, kept: Kept) -> Self {
+        let judged = about.judged.as_ref();
+        let risk = judged.and_then(|judged| judged.risk);
+        let args = about.args.as_ref().filter(|_| kept.args);
+        Self {
+            args: args.map(|args| too_long(&args.to_json_text(), "arguments").unwrap_or_else(|| args.clone())),
+            args_digest: None,
+            caller: caller(scrubber, mark),
+            change: judged.map_or(&[], |judged| judged.change.as_slice()),
+            class: judged.map(|judged| judged.class),
+            code: None,
+            decided_at: judged.map(|judged| judged.at.to_string()),
+            decision: judged.map(|judged| judged.decision),
+            denial: judged.and_then(|judged| judged.denial),
+            // Refused at a door before there was a call: which method it was going to be is not known.
+            method: (!tool.is_empty()).then_some("tools/call"),
+            tool,
+            incident: None,
+            message: None,
+            mode: None,
+            policy: mark.in_force.policy.hash(),
+            required: judged.and_then(|judged| judged.required.as_ref()),
+            risk: risk.map(|risk| format!("{:.2}", risk.score())),
+            risk_because: risk.into_iter().flat_map(Risk::because).collect(),
+            rule: None,
+            rules: None,
+            same_user: judged.is_some() && mark.same_user,
+            scopes: about.scopes.as_ref().map(|touched| scopes(scrubber, touched)),
+            shadow: judged.map_or(&[], |judged| judged.shadow.as_slice()),
+            system: about.system,
+            trigger: mark.trigger,
+            unrecorded: 0,
+            unscoped_because: None,
+            write_mode_off: judged.is_some() && mark.write_mode_off,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -102,34 +155,6 @@ struct OutcomeEntry<'a> {
     scrubbed: &'a Counts,
 }
 
-#[derive(Serialize)]
-struct RefusedEntry<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<Clean<Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    args_digest: Option<String>,
-    caller: CallerEntry,
-    code: Code,
-    #[serde(rename = "gen_ai.tool.name")]
-    tool: Clean<String>,
-    #[serde(flatten)]
-    judged: Option<JudgedEntry<'a>>,
-    #[serde(rename = "mcp.method.name", skip_serializing_if = "Option::is_none")]
-    method: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a Clean<String>>,
-    policy: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'a Clean<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scopes: Option<Vec<ScopeEntry>>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    system: &'static str,
-    trigger: crate::policy::Trigger,
-    #[serde(skip_serializing_if = "is_zero")]
-    unrecorded: u64,
-}
-
 /// Arguments longer than this are kept as digest and length: a record's line has a bound.
 const LONGEST_ARGS: usize = 24 * 1024;
 const LONGEST_NAME: usize = 256;
@@ -145,6 +170,10 @@ struct Kept {
 }
 
 impl Kept {
+    fn of(mark: &Mark) -> Self {
+        Self::at(mark.in_force.policy.settings().audit.level)
+    }
+
     fn at(level: AuditLevel) -> Self {
         match level {
             AuditLevel::None => Self { words: false, args: false, answer: false },
@@ -156,25 +185,14 @@ impl Kept {
 }
 
 pub(super) fn intent(scrubber: &Scrubber, mark: &Mark, prepared: &Prepared, permit: &Permit, about: &About) -> Result<CanonicalJson, Refusal> {
-    let card = prepared.spec.card;
-    let kept = Kept::at(mark.in_force.policy.settings().audit.level);
-    let args = kept.args.then(|| bounded(&prepared.args, "arguments").unwrap_or_else(|| prepared.args.clone()));
-    CanonicalJson::sorted(&IntentEntry {
-        args: args.as_ref(),
-        caller: caller(scrubber, mark),
-        incident: prepared.change.incident_id.as_deref().filter(|_| kept.words).map(|id| scrubber.text(id).0),
-        tool: card.name,
-        judged: judged(mark, about),
-        method: "tools/call",
-        mode: permit.mode().name(),
-        policy: permit.policy_hash(),
-        rules: permit.rules(),
-        scopes: scopes(scrubber, &prepared.scopes),
-        system: card.system,
-        trigger: mark.trigger,
-        unscoped_because: prepared.scopes.unscoped_because(),
-    })
-    .map_err(|error| Refusal::new(Code::InvalidArguments, format!("the arguments cannot be recorded: {error}")))
+    let kept = Kept::of(mark);
+    let mut entry = CallEntry::of(scrubber, mark, about, Clean::fixed(prepared.spec.card.name).into(), kept);
+    entry.incident = prepared.change.incident_id.as_deref().filter(|_| kept.words).map(|id| scrubber.text(id).0);
+    entry.mode = Some(permit.mode().name());
+    entry.policy = permit.policy_hash();
+    entry.rules = Some(permit.rules());
+    entry.unscoped_because = prepared.scopes.unscoped_because();
+    CanonicalJson::sorted(&entry).map_err(|error| Refusal::new(Code::InvalidArguments, format!("the arguments cannot be recorded: {error}")))
 }
 
 pub(super) fn outcome(
@@ -219,25 +237,14 @@ pub(super) fn refused(
     refusal: &CleanRefusal,
     unrecorded: u64,
 ) -> Result<CanonicalJson, NotCanonical> {
-    let kept = Kept::at(mark.in_force.policy.settings().audit.level);
+    let kept = Kept::of(mark);
     let tool: String = about.tool.chars().take(LONGEST_NAME).collect();
-    let mut entry = RefusedEntry {
-        args: about.args.as_ref().filter(|_| kept.args).map(|args| bounded(args, "arguments").unwrap_or_else(|| args.clone())),
-        args_digest: about.digest.map(|digest| digest.to_string()),
-        caller: caller(scrubber, mark),
-        code: refusal.code,
-        // Refused at a door before there was a call: which method it was going to be is not known.
-        method: (!tool.is_empty()).then_some("tools/call"),
-        tool: scrubber.text_owned(tool).0,
-        judged: judged(mark, about),
-        message: kept.words.then_some(&refusal.message),
-        policy: mark.in_force.policy.hash(),
-        rule: refusal.rule.as_ref(),
-        scopes: about.scopes.as_ref().map(|s| scopes(scrubber, s)),
-        system: about.system,
-        trigger: mark.trigger,
-        unrecorded,
-    };
+    let mut entry = CallEntry::of(scrubber, mark, about, scrubber.text_owned(tool).0.into(), kept);
+    entry.args_digest = about.digest.map(|digest| digest.to_string());
+    entry.code = Some(refusal.code);
+    entry.message = kept.words.then_some(&refusal.message);
+    entry.rule = refusal.rule.as_ref();
+    entry.unrecorded = unrecorded;
     CanonicalJson::sorted(&entry).or_else(|_| {
         // Arguments nested too deep for the log are refused for that; the refusal is recorded without them.
         entry.args = None;
@@ -246,7 +253,7 @@ pub(super) fn refused(
 }
 
 /// Refusals for rate that have no record but this one.
-pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy: &str) -> Result<CanonicalJson, NotCanonical> {
+pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64) -> Result<CanonicalJson, NotCanonical> {
     #[derive(Serialize)]
     struct Id {
         id: Clean<String>,
@@ -260,29 +267,13 @@ pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy:
         policy: &'a str,
         unrecorded: u64,
     }
-    CanonicalJson::sorted(&Counted { caller: Id { id: scrubber.text(&kind.caller).0 }, code: kind.code, tool: kind.tool, policy, unrecorded })
+    let caller = Id { id: scrubber.text(&kind.caller).0 };
+    CanonicalJson::sorted(&Counted { caller, code: kind.code, tool: kind.tool, policy: &kind.policy, unrecorded })
 }
 
 /// Ids for a record that belongs to no one call.
 pub(super) fn fresh() -> CallRef {
     CallRef { request_id: uuid::Uuid::now_v7(), correlation_id: *uuid::Uuid::new_v4().as_bytes() }
-}
-
-fn judged<'a>(mark: &Mark, about: &'a About) -> Option<JudgedEntry<'a>> {
-    let judged = about.judged.as_ref()?;
-    Some(JudgedEntry {
-        change: &judged.change,
-        class: judged.class,
-        decided_at: judged.at.to_string(),
-        decision: judged.decision,
-        denial: judged.denial,
-        required: judged.required.as_ref(),
-        risk: judged.risk.map(|risk| format!("{:.2}", risk.score())),
-        risk_because: judged.risk.into_iter().flat_map(Risk::because).collect(),
-        same_user: mark.same_user,
-        shadow: &judged.shadow,
-        write_mode_off: mark.write_mode_off,
-    })
 }
 
 fn caller(scrubber: &Scrubber, mark: &Mark) -> CallerEntry {
@@ -299,10 +290,6 @@ fn scopes(scrubber: &Scrubber, scopes: &opsgate_tools::scope::Scopes) -> Vec<Sco
     scopes.entries().iter().map(|scope| ScopeEntry { kind: scope.kind.name(), value: scrubber.text(&scope.value).0 }).collect()
 }
 
-fn bounded(args: &Clean<Value>, what: &'static str) -> Option<Clean<Value>> {
-    too_long(&args.to_json_text(), what)
-}
-
 /// What is kept in place of a text that is too long for a record.
 fn too_long(text: &Clean<String>, what: &'static str) -> Option<Clean<Value>> {
     let length = i128::try_from(text.len()).unwrap_or(i128::MAX);
@@ -313,4 +300,76 @@ fn too_long(text: &Clean<String>, what: &'static str) -> Option<Clean<Value>> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::policy::{Quorum, Trigger};
+
+    /// Whether the slow way would write what serialising writes: then it is not gone.
+    fn as_it_stands<T: Serialize>(entry: &T, keys: usize) {
+        let text = serde_json::to_string(entry).unwrap();
+        assert_eq!(text, CanonicalJson::of(entry).unwrap().as_str());
+        assert_eq!(serde_json::to_value(entry).unwrap().as_object().unwrap().len(), keys, "not every key is there: {text}");
+    }
+
+    #[test]
+    fn entries_are_written_as_they_stand() {
+        let scrubber = Scrubber::new(Vec::new());
+        let (word, secret) = (Clean::from_fixed("word"), format!("ghp_{}abcd", uuid::Uuid::new_v4().simple()));
+        let (args, scrubbed) = scrubber.json(json!({ "b": { "y": [1, null], "x": true }, "a": format!("{secret} password: {secret}") }));
+        let names = ["one".to_owned(), "two".to_owned()];
+        let required = Required { approvals: vec![Quorum { group: Some("oncall".to_owned()), count: 2 }], expires_ms: 1, mfa: true, people: 2 };
+        let entry = || CallEntry {
+            args: Some(args.clone()),
+            args_digest: Some("sha256:00".to_owned()),
+            caller: CallerEntry { address: word.clone(), id: word.clone(), owner: Some(word.clone()), roles: vec![word.clone()] },
+            change: &[ChangePart::Reasoning, ChangePart::IncidentId],
+            class: Some(Class::Write),
+            code: Some(Code::PolicyDenied),
+            decided_at: Some(jiff::Timestamp::UNIX_EPOCH.to_string()),
+            decision: Some("deny"),
+            denial: Some(DenialCode::RuleDenied),
+            tool: Clean::fixed("workspace_write_file").into(),
+            incident: Some(word.clone()),
+            method: Some("tools/call"),
+            message: Some(&word),
+            mode: Some("mock"),
+            policy: "sha256:00",
+            required: Some(&required),
+            risk: Some("0.50".to_owned()),
+            risk_because: vec![Circumstance::Production],
+            rule: Some(&word),
+            rules: Some(&names),
+            same_user: true,
+            scopes: Some(vec![ScopeEntry { kind: "repo", value: word.clone() }]),
+            shadow: &names,
+            system: "workspace",
+            trigger: Trigger::Client,
+            unrecorded: 3,
+            unscoped_because: Some("it touches nothing"),
+            write_mode_off: true,
+        };
+        as_it_stands(&entry(), 28);
+        // What an intent leaves out, what a refusal does, and what is never judged.
+        as_it_stands(&CallEntry { args_digest: None, code: None, denial: None, message: None, rule: None, unrecorded: 0, ..entry() }, 22);
+        as_it_stands(&CallEntry { incident: None, mode: None, rules: None, unscoped_because: None, ..entry() }, 24);
+        as_it_stands(&CallEntry { class: None, decided_at: None, decision: None, denial: None, change: &[], shadow: &[], ..entry() }, 22);
+        let outcome = OutcomeEntry {
+            answer: Some(&args),
+            bytes: Some(1),
+            code: Some(Code::Internal),
+            duration_us: 1,
+            hidden: 1,
+            message: Some(&word),
+            output_digest: Some("sha256:00".to_owned()),
+            reference: Some(&word),
+            scrubbed: &scrubbed,
+        };
+        assert!(!scrubbed.is_empty());
+        as_it_stands(&outcome, 9);
+    }
 }

@@ -277,6 +277,15 @@ impl Mark {
         Refused { mark: self, about, refusal }
     }
 
+    /// From here on the call is judged under this policy.
+    pub(super) fn under(&mut self, in_force: Arc<InForce>) {
+        if !Arc::ptr_eq(&self.in_force, &in_force) {
+            self.profile = in_force.policy.caller(self.caller.id());
+            self.allowed = in_force.policy.limits().timeout;
+            self.in_force = in_force;
+        }
+    }
+
     /// Whether the caller gave the call up, or its time is over: then nothing more of it runs.
     pub(super) fn given_up(&self) -> Option<Refusal> {
         if self.cancel.is_cancelled() {

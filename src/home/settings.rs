@@ -97,6 +97,14 @@ impl Settings {
                 return Err(SettingsError::Unknown { name: name.clone(), near: Some(near) });
             }
         }
+        // Set to nothing by a mistake it would stand for the shipped policy.
+        if vars.get("OPSGATE_POLICY").is_some_and(String::is_empty) {
+            return Err(SettingsError::Value {
+                name: "OPSGATE_POLICY",
+                value: String::new(),
+                expected: "the path of a policy; unset it for the home's own",
+            });
+        }
         let github = GithubSettings::taken(&mut vars)?;
         let set = |name: &str| vars.get(name).filter(|v| !v.is_empty());
         let address = |name: &'static str| match set(name) {

@@ -5,6 +5,7 @@
 mod budget;
 mod budget_file;
 mod flood;
+mod listeners;
 mod penalty;
 mod slots;
 
@@ -22,6 +23,7 @@ use crate::policy::{Limits, OverThen, Rate};
 
 pub use budget::{Budgets, Charge};
 pub use flood::{Flood, Kind, Sampled, Skipped};
+pub use listeners::{Listeners, Listening};
 pub use slots::{Slot, Slots};
 
 use penalty::Penalty;

@@ -72,6 +72,12 @@ impl Slots {
         callers.retain(|_, places| Arc::strong_count(&places.running) > 1);
     }
 
+    /// How many calls of this caller wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, caller: &Arc<str>) -> usize {
+        self.concurrency.load(Ordering::Relaxed) * QUEUE_PER_SLOT - self.places(caller).queued.free.available_permits()
+    }
+
     fn places(&self, caller: &Arc<str>) -> Places {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(places) = callers.get(caller) {

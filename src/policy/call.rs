@@ -11,6 +11,7 @@ use super::catalogue::forbidden;
 use super::compile::{CompiledRule, Core, Profile, ToolEntry, Who, bit, environment_bit};
 use super::decision::{Denial, DenialCode, Facts};
 use super::glob::Pattern;
+use super::hits::Hits;
 use super::model::Environment;
 use super::normalise::{fold, scope_spelling};
 
@@ -32,7 +33,7 @@ pub(super) struct Call<'a> {
     pub(super) touched: Vec<Touched<'a>>,
     pub(super) environments: u32,
     /// For each deny rule that names a touched value: the kinds it names one of.
-    pub(super) hits: Vec<(u32, u16)>,
+    pub(super) hits: Hits,
     /// The entries of `repositories` that match a touched repository; one list for each repository.
     pub(super) repositories: Vec<Vec<u32>>,
 }
@@ -64,7 +65,7 @@ impl<'a> Call<'a> {
             mode: system.mode,
             touched: Vec::with_capacity(facts.scopes.entries().len()),
             environments: 0,
-            hits: Vec::new(),
+            hits: Hits::default(),
             repositories: Vec::new(),
         };
         for scope in facts.scopes.entries() {
@@ -81,13 +82,10 @@ impl<'a> Call<'a> {
 
     fn touch(&mut self, touched: Touched<'a>) {
         let Touched { kind, folded, .. } = &touched;
-        let hits = &mut self.hits;
-        let mut note = |rule: u32| match hits.iter_mut().find(|(one, _)| *one == rule) {
-            Some((_, kinds)) => *kinds |= bit(*kind),
-            None => hits.push((rule, bit(*kind))),
-        };
-        self.core.common.each_rule(*kind, folded, &mut note);
-        self.entry.denies.each_rule(*kind, folded, &mut note);
+        self.hits.add(bit(*kind), |found| {
+            self.core.common.each_rule(*kind, folded, &mut *found);
+            self.entry.denies.each_rule(*kind, folded, found);
+        });
         if *kind == ScopeKind::Repo && !self.core.repositories.is_empty() {
             let mut found = Vec::new();
             self.core.repository_globs.each_match(folded, |entry| found.push(entry));
@@ -121,7 +119,7 @@ impl<'a> Call<'a> {
             .hits
             .iter()
             .filter(|(index, kinds)| self.core.rule(*index).is_some_and(|rule| rule.kinds & kinds == rule.kinds))
-            .map(|(index, _)| *index);
+            .map(|(index, _)| index);
         let mut found: Vec<u32> = unscoped.chain(named).filter(rule).collect();
         found.sort_unstable();
         found
@@ -138,7 +136,7 @@ impl<'a> Call<'a> {
         let (hits, everywhere) = self.allow_hits();
         let covers = |index: &&u32| {
             self.core.rule(**index).is_some_and(|rule| {
-                let hit = everywhere | hits.iter().find(|(one, _)| one == *index).map_or(0, |(_, kinds)| *kinds);
+                let hit = everywhere | hits.of(**index);
                 rule.kinds & hit == rule.kinds
                     && rule.rule.shadow == shadow
                     // A write needs a rule that names its tool.
@@ -152,14 +150,11 @@ impl<'a> Call<'a> {
 
     /// For each allow rule that names a touched value: the kinds it names one of. And the kinds that rule nothing out:
     /// a folder may be reached by a glob that does not match it.
-    fn allow_hits(&self) -> (Vec<(u32, u16)>, u16) {
-        let mut hits: Vec<(u32, u16)> = Vec::new();
+    fn allow_hits(&self) -> (Hits, u16) {
+        let mut hits = Hits::default();
         for (kind, table) in &self.entry.allow_tables {
             for one in self.of(*kind) {
-                table.each_match(&one.value, |rule| match hits.iter_mut().find(|(one, _)| *one == rule) {
-                    Some((_, kinds)) => *kinds |= bit(*kind),
-                    None => hits.push((rule, bit(*kind))),
-                });
+                hits.add(bit(*kind), |found| table.each_match(&one.value, found));
             }
         }
         let everywhere = if self.of(ScopeKind::Tree).next().is_some() { bit(ScopeKind::Path) } else { 0 };
@@ -168,7 +163,7 @@ impl<'a> Call<'a> {
 
     /// Whether every touched value of each kind that the rule names is one it names, and there is one.
     pub(super) fn covered_by(&self, rule: &CompiledRule) -> bool {
-        rule.covers.iter().all(|(kind, table)| {
+        rule.plain.covers(&rule.rule).iter().all(|(kind, table)| {
             let mut values = self.of(*kind).peekable();
             if *kind != ScopeKind::Path {
                 return values.peek().is_some() && values.all(|one| table.is_match(&one.value));

@@ -82,6 +82,11 @@ impl Catalogue {
         self.tools.get(name).map(|listed| (listed.system.as_str(), listed.class))
     }
 
+    /// A tool's own name, its system and its class.
+    pub(super) fn named(&self, name: &str) -> Option<(&str, &str, Class)> {
+        self.tools.get_key_value(name).map(|(name, listed)| (name.as_str(), listed.system.as_str(), listed.class))
+    }
+
     pub(super) fn knows_tool(&self, name: &str) -> bool {
         self.tools.contains_key(name)
     }

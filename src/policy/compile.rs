@@ -7,16 +7,18 @@ use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::ScopeKind;
 use opsgate_tools::tool::Class;
 use opsgate_tools::workspace::{Author, Command};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::catalogue::{Catalogue, Listed};
 use super::decision::{Quorum, Trigger};
 use super::deny_index::DenyIndex;
+use super::explain::Plain;
 use super::glob::{Compare, Pattern, Subject};
 use super::glob_table::{GlobTable, MOST_SEARCHED, searched_bytes};
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
 use super::risk::{Risk, Weights};
+use super::roots::Roots;
 
 /// A caller as the policy knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,7 +30,23 @@ pub struct Profile {
     /// The person or group that answers for it.
     pub owner: Option<String>,
     /// The groups its owner is in, or the group that owns it.
-    pub groups: Vec<String>,
+    #[serde(serialize_with = "each")]
+    pub groups: Arc<[String]>,
+}
+
+fn each<S: Serializer>(names: &Arc<[String]>, serializer: S) -> Result<S::Ok, S::Error> {
+    names.serialize(serializer)
+}
+
+/// The groups of each person, and each group as its own. Shared, since one person may answer for thousands of callers.
+fn groups_of(groups: &BTreeMap<String, Vec<String>>) -> HashMap<&str, Arc<[String]>> {
+    let mut found: HashMap<&str, Vec<String>> = HashMap::new();
+    for (group, members) in groups {
+        for member in members.iter().filter(|member| !groups.contains_key(*member)).chain([group]) {
+            found.entry(member).or_default().push(group.clone());
+        }
+    }
+    found.into_iter().map(|(name, groups)| (name, groups.into())).collect()
 }
 
 /// A compiled policy.
@@ -67,6 +85,8 @@ pub(super) struct Core {
 
 pub(super) struct CompiledSystem {
     pub(super) mode: Mode,
+    pub(super) root_globs: Option<Roots>,
+    /// `root_globs` as they were written.
     pub(super) roots: Option<Vec<Pattern>>,
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
@@ -90,14 +110,13 @@ pub(super) struct ToolEntry {
 
 pub(super) struct CompiledRule {
     pub(super) rule: Rule,
-    callers: Option<GlobTable>,
+    callers: Option<Box<GlobTable>>,
     triggers: Option<u8>,
     pub(super) environments: Option<u32>,
     /// One bit for each kind of scope that the rule names.
     pub(super) kinds: u16,
-    /// For allow rules: what covers a value of each kind.
-    pub(super) covers: Vec<(ScopeKind, GlobTable)>,
     pub(super) quorums: Vec<Quorum>,
+    pub(super) plain: Plain,
 }
 
 pub(super) struct CompiledRepository {
@@ -151,14 +170,11 @@ impl Core {
 
         let mut callers = file.callers;
         callers.sort_by(|a, b| a.pattern.value.closest_first(&b.pattern.value));
+        let groups_of = groups_of(&file.groups);
         let (mut exact_callers, mut globbed_callers) = (HashMap::new(), Vec::new());
         for entry in callers {
             let owner = entry.owner.map(|owner| owner.value);
-            let groups = match &owner {
-                Some(name) if file.groups.contains_key(name) => vec![name.clone()],
-                Some(name) => file.groups.iter().filter(|(_, members)| members.contains(name)).map(|(group, _)| group.clone()).collect(),
-                None => Vec::new(),
-            };
+            let groups = owner.as_ref().and_then(|owner| groups_of.get(owner.as_str())).cloned().unwrap_or_default();
             let matched = entry.pattern.value.text().to_owned();
             let profile =
                 Arc::new(Profile { matched: matched.clone(), roles: entry.roles.into_iter().map(|role| role.value).collect(), owner, groups });
@@ -182,6 +198,7 @@ impl Core {
                 name,
                 CompiledSystem {
                     mode: system.mode,
+                    root_globs: system.roots.as_deref().map(Roots::of).transpose()?,
                     roots: system.roots,
                     commands: system.commands,
                     author: system.author,
@@ -344,21 +361,16 @@ fn allow_tables(members: &[u32], rules: &[CompiledRule]) -> Result<Vec<(ScopeKin
 impl CompiledRule {
     fn new(rule: Rule, environments: &[Environment], approvals: &Approvals) -> Result<Self, globset::Error> {
         let compare = if rule.effect == Effect::Deny { Compare::Folded } else { Compare::Exact };
-        let callers = rule.when.callers.as_ref().map(|callers| GlobTable::of(callers.iter().map(|one| &one.value), compare)).transpose()?;
+        let callers =
+            rule.when.callers.as_ref().map(|callers| GlobTable::of(callers.iter().map(|one| &one.value), compare).map(Box::new)).transpose()?;
         let triggers = rule.when.triggers.as_ref().map(|list| list.iter().fold(0, |bits, trigger| bits | trigger_bit(*trigger)));
         let named = rule.when.environments.as_ref().map(|names| {
             let is_named = |one: &Environment| names.iter().any(|name| name.value == one.name || one.aliases.contains(&name.value));
             environments.iter().zip(0u32..).filter(|(one, _)| is_named(one)).fold(0, |bits, (_, place)| bits | environment_bit(place))
         });
         let kinds = rule.when.scopes.iter().fold(0, |bits, (kind, _)| bits | bit(*kind));
-        let mut covers = Vec::new();
-        if rule.effect == Effect::Allow {
-            for (kind, globs) in &rule.when.scopes {
-                covers.push((*kind, GlobTable::of(globs.iter().map(|glob| &glob.value), Compare::Exact)?));
-            }
-        }
         let quorums = RuleApprovals::quorums(rule.approvals.as_ref(), approvals);
-        Ok(Self { rule, callers, triggers, environments: named, kinds, covers, quorums })
+        Ok(Self { rule, callers, triggers, environments: named, kinds, quorums, plain: Plain::default() })
     }
 
     /// Whether all that the rule says of the asker holds: role, caller, trigger, environment.

@@ -210,7 +210,7 @@ impl ChangePart {
     /// The parts that a caller filled in. A part that is too short to say anything is not.
     #[must_use]
     pub fn given(change: &Change) -> Vec<Self> {
-        let said = |part: &Option<String>, least: usize| part.as_ref().is_some_and(|text| text.trim().chars().count() >= least);
+        let said = |part: &Option<String>, least: usize| part.as_ref().is_some_and(|text| says(text, least));
         let parts = [
             (Self::Reasoning, said(&change.reasoning, LEAST_SAID)),
             (Self::RollbackPlan, said(&change.rollback_plan, LEAST_SAID)),
@@ -220,8 +220,19 @@ impl ChangePart {
     }
 }
 
-/// Fewer characters than these are no reason and no plan.
-const LEAST_SAID: usize = 10;
+/// Fewer letters and digits than these are no reason and no plan.
+const LEAST_SAID: usize = 8;
+/// Words that fill a field and say nothing.
+const NOTHING: [&str; 6] = ["none", "null", "nil", "na", "tbd", "unknown"];
+
+/// Whether a text has so many letters and digits that are seen, and not one of them over and over.
+fn says(text: &str, least: usize) -> bool {
+    // The fillers of Hangul count as letters and are drawn as nothing.
+    let seen = |c: &char| c.is_alphanumeric() && !matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    let said: String = text.chars().filter(seen).flat_map(char::to_lowercase).collect();
+    let different: std::collections::BTreeSet<char> = said.chars().collect();
+    said.chars().count() >= least && different.len() >= least.min(4) && !NOTHING.contains(&said.as_str())
+}
 
 /// What must be there before a permitted call runs. The approval stage holds every part of it or refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

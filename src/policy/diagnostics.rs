@@ -161,7 +161,7 @@ impl fmt::Display for Warning {
 }
 
 /// As YAML ends them: at `\n`, `\r\n` and a lone `\r`.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
@@ -177,17 +177,26 @@ fn printable(text: &str) -> String {
     shown
 }
 
+/// What one name is compared with at most, in bytes times bytes.
+const MOST_COMPARED: usize = 100_000;
+
 /// The name nearest to `wrong`, where one is near enough that it may have been meant.
 pub(super) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if wrong.len() > 100 {
         return None;
     }
     let folded = wrong.to_lowercase().replace('-', "_");
+    let length = folded.chars().count();
+    let mut work = 0;
     names
         .into_iter()
-        .filter(|name| !name.is_empty())
+        .filter(|name| !name.is_empty() && name.chars().count().abs_diff(length) <= 1 + name.chars().count().max(length) / 4)
+        .take_while(|name| {
+            work += name.len() * folded.len();
+            work < MOST_COMPARED
+        })
         .map(|name| (strsim::damerau_levenshtein(&folded, &name.to_lowercase().replace('-', "_")), name))
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count().max(folded.chars().count()) / 4)
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count().max(length) / 4)
         .min()
         .map(|(_, name)| name)
 }

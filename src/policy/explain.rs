@@ -1,16 +1,18 @@
 //! Why a decision came out as it did, for people.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use opsgate_tools::scope::{Scope, ScopeKind};
 use opsgate_tools::tool::Class;
 use serde::Serialize;
 
 use super::call::Call;
-use super::compile::{Core, Who, bit};
+use super::compile::{CompiledRule, Core, Who, bit};
 use super::decision::{Decision, Denial, Facts, Requirement};
-use super::glob::Compare;
+use super::diagnostics::At;
+use super::glob::{Compare, Pattern, Subject};
+use super::glob_table::GlobTable;
 use super::model::{Effect, Rule};
 use super::risk::Risk;
 
@@ -104,12 +106,12 @@ impl Core {
         let mut matched = Vec::new();
         for compiled in &self.rules {
             let rule = &compiled.rule;
-            let about = compiled.is_about(&who, self.defaults.automation) && names_tool(rule, call);
-            let holds = match rule.effect {
-                Effect::Deny => rule.when.scopes.iter().all(|(kind, _)| denies_kind(rule, *kind, call)),
+            let about = || compiled.is_about(&who, self.defaults.automation) && names_tool(compiled, call);
+            let holds = || match rule.effect {
+                Effect::Deny => rule.when.scopes.iter().all(|(kind, _)| denies_kind(compiled, *kind, call)),
                 Effect::Allow => (call.entry.class == Class::Read || rule.when.tools.is_some()) && call.covered_by(compiled),
             };
-            if about && holds {
+            if about() && holds() {
                 let because = rule.because.clone();
                 matched.push(MatchedRule { id: rule.id.clone(), effect: rule.effect, shadow: rule.shadow, because, line: rule.at.line });
             }
@@ -118,24 +120,56 @@ impl Core {
     }
 }
 
-fn names_tool(rule: &Rule, call: &Call<'_>) -> bool {
-    rule.when.tools.as_ref().is_none_or(|tools| tools.iter().any(|tool| tool.value.matches_once(Compare::Exact, &call.entry.name)))
-        && rule.when.systems.as_ref().is_none_or(|systems| systems.iter().any(|system| system.value == call.entry.system))
+/// What a rule matches, compiled for it alone when it is first asked by itself: of thousands of rules few ever are.
+#[derive(Default)]
+pub(super) struct Plain {
+    tools: OnceLock<Box<GlobTable>>,
+    scopes: OnceLock<Vec<(ScopeKind, GlobTable)>>,
 }
 
-fn denies_kind(rule: &Rule, kind: ScopeKind, call: &Call<'_>) -> bool {
-    let globs = || rule.when.scopes.iter().filter(|(one, _)| *one == kind).flat_map(|(_, globs)| globs).map(|glob| &glob.value);
-    let one_of = |texts: Vec<String>, subject, value: &str| {
-        super::glob_table::GlobTable::new(texts.into_iter().map(|text| (text, 0)), subject, Compare::Folded).is_ok_and(|table| table.is_match(value))
-    };
-    let subject = super::glob::Subject::Scope(kind);
-    call.touched.iter().filter(|one| bit(one.kind) == bit(kind)).any(|one| {
-        globs().any(|glob| match one.kind {
-            ScopeKind::Path => one_of(glob.hides_files(), subject, &one.folded),
-            ScopeKind::Tree if one.value == "." => glob.is_everything(),
-            ScopeKind::Tree => one_of(glob.hides_folders(), subject, &one.folded),
-            _ => glob.matches_once(Compare::Folded, &one.value),
+impl Plain {
+    pub(super) fn names(&self, tools: &[At<Pattern>], name: &str) -> bool {
+        let globs = || tools.iter().map(|tool| &tool.value).filter(|tool| !tool.is_literal());
+        tools.iter().any(|tool| tool.value.text() == name)
+            || (globs().next().is_some()
+                && self.tools.get_or_init(|| Box::new(GlobTable::of(globs(), Compare::Exact).unwrap_or_default())).is_match(name))
+    }
+
+    /// For an allow rule: what covers a value of each kind. The globs are known to be well formed; one that were not would cover nothing.
+    pub(super) fn covers(&self, rule: &Rule) -> &[(ScopeKind, GlobTable)] {
+        let table = |globs: &[At<Pattern>]| GlobTable::of(globs.iter().map(|glob| &glob.value), Compare::Exact).unwrap_or_default();
+        self.scopes.get_or_init(|| rule.when.scopes.iter().map(|(kind, globs)| (*kind, table(globs))).collect())
+    }
+
+    /// For a deny rule: what matches a value of each kind.
+    pub(super) fn denies(&self, rule: &Rule) -> &[(ScopeKind, GlobTable)] {
+        let table = |kind: ScopeKind, globs: &[At<Pattern>], texts: &dyn Fn(&Pattern) -> Vec<String>| {
+            let texts = globs.iter().flat_map(|glob| texts(&glob.value)).map(|text| (text, 0));
+            (kind, GlobTable::new(texts, Subject::Scope(kind), Compare::Folded).unwrap_or_default())
+        };
+        self.scopes.get_or_init(|| {
+            let tables = rule.when.scopes.iter().flat_map(|(kind, globs)| match kind {
+                ScopeKind::Path => vec![table(*kind, globs, &Pattern::hides_files), table(ScopeKind::Tree, globs, &Pattern::hides_folders)],
+                _ => vec![table(*kind, globs, &|glob| vec![glob.text().to_owned()])],
+            });
+            tables.collect()
         })
+    }
+}
+
+fn names_tool(rule: &CompiledRule, call: &Call<'_>) -> bool {
+    let when = &rule.rule.when;
+    when.tools.as_ref().is_none_or(|tools| rule.plain.names(tools, &call.entry.name))
+        && when.systems.as_ref().is_none_or(|systems| systems.iter().any(|system| system.value == call.entry.system))
+}
+
+fn denies_kind(rule: &CompiledRule, kind: ScopeKind, call: &Call<'_>) -> bool {
+    let globs = || rule.rule.when.scopes.iter().filter(|(one, _)| *one == kind).flat_map(|(_, globs)| globs);
+    call.touched.iter().filter(|one| bit(one.kind) == bit(kind)).any(|one| {
+        if one.kind == ScopeKind::Tree && one.value == "." {
+            return globs().any(|glob| glob.value.is_everything());
+        }
+        rule.plain.denies(&rule.rule).iter().any(|(table_kind, table)| *table_kind == one.kind && table.is_match(&one.folded))
     })
 }
 

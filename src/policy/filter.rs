@@ -6,6 +6,7 @@ use opsgate_tools::scope::{PathFilter, ScopeKind};
 
 use super::compile::{CompiledRepository, CompiledRule, Core, Profile, Who, bit};
 use super::decision::Trigger;
+use super::hits::Hits;
 use super::normalise::{fold, path_spelling};
 
 /// What of a permitted call decides about its paths.
@@ -16,7 +17,7 @@ pub(super) struct Seen {
     pub(super) trigger: Trigger,
     pub(super) tool: u32,
     pub(super) environments: u32,
-    pub(super) hits: Vec<(u32, u16)>,
+    pub(super) hits: Hits,
     pub(super) repositories: Vec<Vec<u32>>,
     pub(super) allowing: Option<Vec<u32>>,
 }
@@ -37,7 +38,7 @@ impl CallPaths {
         let who = Who { id: &seen.caller, profile: &seen.profile, trigger: seen.trigger, environments: seen.environments };
         let applies = |index: &u32| {
             core.rule(*index).is_some_and(|rule| {
-                let hit = seen.hits.iter().find(|(one, _)| one == index).map_or(0, |(_, kinds)| *kinds) | bit(ScopeKind::Path);
+                let hit = seen.hits.of(*index) | bit(ScopeKind::Path);
                 !rule.rule.shadow && rule.kinds & hit == rule.kinds && rule.is_about(&who, core.defaults.automation)
             })
         };
@@ -80,7 +81,7 @@ impl PathFilter for CallPaths {
                 !self.entries(matched).any(|entry| entry.hides_files.is_match(&folded))
                     && self.entries(matched).find_map(|entry| entry.paths_allow.as_ref()).is_none_or(|list| list.is_match(&path))
             })
-            && self.allowed(|rule| rule.covers.iter().any(|(kind, table)| *kind == ScopeKind::Path && table.is_match(&path)))
+            && self.allowed(|rule| rule.plain.covers(&rule.rule).iter().any(|(kind, table)| *kind == ScopeKind::Path && table.is_match(&path)))
     }
 
     fn tree(&self, path: &str) -> bool {

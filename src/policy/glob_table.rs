@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use globset::{GlobSet, GlobSetBuilder};
 
-use super::glob::{Compare, Pattern, Subject, compile, spelling};
+use super::glob::{Compare, Pattern, Subject, any_characters, compile, spelling};
 
 /// What begins a wildcard.
 pub(super) const WILD: [char; 4] = ['*', '?', '[', '{'];
@@ -59,11 +59,14 @@ pub(super) fn searched_bytes(glob: &Pattern) -> usize {
     let text = glob.text();
     // The beginnings of names are found in one pass, however many they are.
     let beginning = glob.subject() == Subject::Caller && text.strip_suffix('*').is_some_and(|rest| !rest.contains(SPECIAL));
-    if beginning || Fixed::of(text, glob.subject()).is_some() { 0 } else { text.len() + PER_GLOB }
+    if beginning || Fixed::of(text, glob.subject()).is_some() { 0 } else { text.len() + PER_GLOB + any_characters(text) * PER_ANY }
 }
 
 /// What each glob costs beside its own length.
 const PER_GLOB: usize = 32;
+
+/// What a `?` or a class of all but some costs beside that.
+const PER_ANY: usize = 48;
 
 /// The most that all globs of a file may cost.
 pub(super) const MOST_SEARCHED: usize = 64 * 1024;

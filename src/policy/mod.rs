@@ -25,7 +25,9 @@ mod diagnostics;
 mod explain;
 mod filter;
 mod glob;
+mod glob_slips;
 mod glob_table;
+mod hits;
 mod hours;
 mod limits;
 mod model;
@@ -35,6 +37,7 @@ mod replay;
 mod required;
 mod review;
 mod risk;
+mod roots;
 mod sentences;
 #[cfg(test)]
 mod tests;
@@ -77,7 +80,6 @@ pub use tools::{Explain, Whoami};
 
 use compile::Core;
 use diagnostics::{Pos, Source};
-use glob::{Compare, Pattern, Subject};
 use read::Reader;
 
 /// A policy, ready to decide. Immutable; share it by `Arc`.
@@ -135,9 +137,10 @@ impl Policy {
             Ok(text) => Self::parse(text, source_name, catalogue),
             Err(error) => {
                 let text = String::from_utf8_lossy(bytes);
-                let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
-                let line = before.matches('\n').count() + 1;
-                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                // With the character that stands for the first wrong byte.
+                let end = error.valid_up_to() + char::REPLACEMENT_CHARACTER.len_utf8();
+                let before = || diagnostics::lines(text.get(..end).unwrap_or_default());
+                let (line, column) = (before().count(), before().last().unwrap_or_default().chars().count());
                 let at = Pos { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX), length: 1 };
                 let source = Source { name: source_name, text: &text };
                 let finding = Finding::new(source, at, "the policy is not UTF-8 text", Some("save it as UTF-8".to_owned()));
@@ -273,20 +276,7 @@ impl Policy {
         if !relative.is_empty() && normalise::path_spelling(relative).is_err() {
             return false;
         }
-        let Some(roots) = &system.roots else { return owned_by_caller };
-        roots.iter().any(|root| match (root.text().strip_prefix('~'), home_dir) {
-            (None, _) => root.matches_once(Compare::Exact, canonical),
-            (Some(rest), Some(home)) => {
-                // The home is a name and not a glob: it is compared as it is.
-                let beneath = canonical.strip_prefix(home.trim_end_matches('/')).filter(|beneath| beneath.is_empty() || beneath.starts_with('/'));
-                match beneath {
-                    Some(beneath) if rest.is_empty() => beneath.is_empty(),
-                    Some(beneath) => Pattern::parse(rest, Subject::Folder).is_ok_and(|glob| glob.matches_once(Compare::Exact, beneath)),
-                    None => false,
-                }
-            }
-            (Some(_), None) => false,
-        })
+        system.root_globs.as_ref().map_or(owned_by_caller, |roots| roots.hold(canonical, home_dir))
     }
 
     /// What the policy says that has no effect, or more than it seems.

@@ -8,6 +8,7 @@ use super::catalogue::is_local;
 use super::compile::{CompiledRule, Core, bit};
 use super::decide::{Verdict, no_rule};
 use super::decision::{ChangePart, Denial, DenialCode, Quorum, Requirement};
+use super::glob_table::GlobTable;
 use super::model::Tier;
 use super::risk::Risk;
 
@@ -18,6 +19,16 @@ impl Core {
     // the_gateways_own_user_writes_to_no_real_system).
     pub(super) fn is_closed_to_same_user(&self, mode: Mode, system: &str, same_user: bool) -> bool {
         same_user && !self.settings.same_user_writes && mode == Mode::ApprovalRequiredWrite && !is_local(system)
+    }
+}
+
+impl Core {
+    /// What the closest entry of `repositories` that matches and says anything about `write` says.
+    pub(super) fn says_write(&self, globs: &GlobTable, repository: &str) -> bool {
+        let mut entries = Vec::new();
+        globs.each_match(repository, |entry| entries.push(entry));
+        entries.sort_unstable();
+        entries.iter().filter_map(|index| self.repositories.get(*index as usize)).find_map(|entry| entry.source.write).unwrap_or(false)
     }
 }
 
@@ -94,21 +105,11 @@ impl Call<'_> {
             return allowing.iter().filter_map(|index| self.core.rule(*index)).any(named);
         }
         let writable = |one: &Touched<'_>| {
-            let mut exact = Vec::new();
-            self.core.repository_globs_exact.each_match(&one.value, |entry| exact.push(entry));
-            let mut folded = Vec::new();
-            self.core.repository_globs.each_match(&one.folded, |entry| folded.push(entry));
-            self.says_write(exact) && self.says_write(folded)
+            self.core.says_write(&self.core.repository_globs_exact, &one.value) && self.core.says_write(&self.core.repository_globs, &one.folded)
         };
         let open =
             |one: &Touched<'_>| self.core.namespaces.iter().any(|(namespace, glob)| namespace.tier == Tier::Approval && glob.is_match(&one.value));
         repositories.all(writable) && namespaces.all(open)
-    }
-
-    /// What the closest of these entries that says anything about `write` says.
-    fn says_write(&self, mut entries: Vec<u32>) -> bool {
-        entries.sort_unstable();
-        entries.iter().filter_map(|index| self.core.repositories.get(*index as usize)).find_map(|entry| entry.source.write).unwrap_or(false)
     }
 
     /// The approvals of all allowing rules and of the target's environments together: where they differ, the stricter.

@@ -41,7 +41,8 @@ pub(super) fn tree(text: &str) -> Option<Node> {
                 Node { at: pos(span), value }
             }
             Event::SequenceStart(_, 0, None) => {
-                opens(&mut open, Open::List(pos(span), Vec::new()))?;
+                // Most lists have one item.
+                opens(&mut open, Open::List(pos(span), Vec::with_capacity(1)))?;
                 continue;
             }
             Event::MappingStart(_, 0, None) => {

@@ -12,9 +12,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::gateway::Gateway;
 
-/// Requests and connections at once that wait to be told.
-const MOST_LISTENERS: usize = 4096;
-
 /// Tells one connection, for as long as its door is there.
 #[derive(Default)]
 pub(super) struct Announcer(OnceLock<AbortOnDropHandle<()>>);
@@ -32,11 +29,12 @@ impl Announcer {
 }
 
 /// Tells one subscription of each swap, until the client ends it or the gateway stops.
-pub(super) async fn listen(gateway: &Arc<Gateway>, context: &SubscriptionContext) -> Result<(), ErrorData> {
+pub(super) async fn listen(gateway: &Arc<Gateway>, caller: &Arc<str>, context: &SubscriptionContext) -> Result<(), ErrorData> {
+    let Some(_listening) = gateway.listeners.join(caller) else {
+        let message = "too many subscriptions wait to be told of changes; end one, or ask for the list of tools when you need it";
+        return Err(ErrorData::internal_error(message, None));
+    };
     let mut swaps = gateway.swaps();
-    if gateway.listeners() > MOST_LISTENERS {
-        return Err(ErrorData::internal_error("too many clients wait to be told of changes; ask for the list of tools when you need it", None));
-    }
     loop {
         tokio::select! {
             () = context.cancelled() => return Ok(()),

@@ -165,7 +165,7 @@ impl ServerHandler for Door {
             self.gateway.refuse_at_door(caller, "", refusal).await;
             return Err(limited);
         }
-        super::announce::listen(&self.gateway, &context).await
+        super::announce::listen(&self.gateway, caller.id(), &context).await
     }
 
     // What is not declared is refused; rmcp would answer an empty success.

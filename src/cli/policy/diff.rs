@@ -28,7 +28,8 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     } else {
         show(&diff);
     }
-    Ok(if diff.is_empty() { exit::OK } else { exit::FINDING })
+    // What was not compared may differ.
+    Ok(if diff.is_empty() && !diff.partial { exit::OK } else { exit::FINDING })
 }
 
 fn show(diff: &Diff) {
@@ -49,10 +50,10 @@ fn show(diff: &Diff) {
         let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
         diff.settings.iter().for_each(|one| out::say(format!("  {}: {} -> {}", one.name, said(&one.old), said(&one.new))));
     }
-    if diff.partial {
-        out::say("there were too many combinations to compare them all");
-    }
-    if diff.is_empty() {
-        out::say("no permission and no setting changes");
+    match (diff.is_empty(), diff.partial) {
+        (true, false) => out::say("no permission and no setting changes"),
+        (true, true) => out::say("no change was found, and there were too many combinations to compare them all"),
+        (false, true) => out::say("there were too many combinations to compare them all"),
+        (false, false) => {}
     }
 }

@@ -38,7 +38,8 @@ pub(super) async fn run(settings: &Settings, Args { tool, caller, args, workspac
     let args = serde_json::from_str(&args).map_err(|error| Failure::new(exit::USAGE, format!("--args is not a JSON object: {error}")))?;
     let catalogue = catalogue::catalogue().map_err(bad)?;
     let policy = Arc::new(load_policy(settings, &catalogue)?);
-    let registry = catalogue::registry(&policy, settings).map_err(bad)?;
+    let standing = catalogue::standing(settings);
+    let registry = catalogue::registry(&policy, settings, &standing).map_err(bad)?;
     let tool = registry.find(&tool).ok_or_else(|| Failure::new(exit::USAGE, format!("there is no tool `{tool}`; `opsgate tools` lists them")))?;
     let caller: Arc<str> = caller.map_or_else(|| Caller::of_this_process().id().clone(), Into::into);
     let workspace = match folder.workspace {
@@ -64,7 +65,7 @@ pub(super) async fn run(settings: &Settings, Args { tool, caller, args, workspac
         scopes: &scopes,
         trigger: Trigger::Client,
         write_mode_env_off: settings.write_mode_off,
-        same_user: catalogue::standing(settings).towards_id(&caller) == Trust::SameUser,
+        same_user: standing.towards_id(&caller) == Trust::SameUser,
         change: &change,
         now: jiff::Timestamp::now(),
     };

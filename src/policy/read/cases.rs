@@ -9,7 +9,7 @@ use super::super::asked::Asked;
 use super::super::cases::{Case, CaseFile, Expected};
 use super::super::catalogue::forbidden;
 use super::super::decision::{ChangePart, DenialCode, Quorum, Trigger};
-use super::super::diagnostics::{At, did_you_mean};
+use super::super::diagnostics::At;
 use super::super::yaml::{Node, Value};
 use super::Reader;
 use super::keys::SCOPES;
@@ -187,7 +187,7 @@ impl Reader<'_> {
             return Some((name.value, String::new(), Class::Write));
         }
         let known = self.catalogue.tools().map(|(name, _)| name).chain(tools.iter().map(|(name, ..)| name.as_str()));
-        let help = did_you_mean(&name.value, known);
+        let help = self.did_you_mean(&name.value, known);
         self.error(name.at, format!("there is no tool `{}`", name.value), help);
         None
     }

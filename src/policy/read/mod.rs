@@ -11,8 +11,12 @@ mod rules;
 pub(super) mod settings;
 mod value;
 
+pub(super) use rules::said;
+
 use super::catalogue::Catalogue;
-use super::diagnostics::{Finding, MOST, Pos, Source, Warning};
+use std::collections::BTreeSet;
+
+use super::diagnostics::{Finding, MOST, Pos, Source, Warning, did_you_mean};
 use super::model::{File, Pii};
 use super::yaml::{Node, Value};
 
@@ -60,19 +64,26 @@ pub(super) struct Reader<'a> {
     pub(super) catalogue: &'a Catalogue,
     /// What searching for the globs read so far costs.
     searched: usize,
+    /// The roles that callers have.
+    roles: BTreeSet<String>,
     pub(super) errors: Vec<Finding>,
     pub(super) warnings: Vec<Warning>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(source: Source<'a>, catalogue: &'a Catalogue) -> Self {
-        Self { source, catalogue, searched: 0, errors: Vec::new(), warnings: Vec::new() }
+        Self { source, catalogue, searched: 0, roles: BTreeSet::new(), errors: Vec::new(), warnings: Vec::new() }
     }
 
     pub(super) fn error(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {
         if self.errors.len() < MOST {
             self.errors.push(Finding::new(self.source, at, message, help.into()));
         }
+    }
+
+    /// The help that goes with a wrong name; none where no more errors are told, since looking is work.
+    fn did_you_mean<'n>(&self, wrong: &str, names: impl IntoIterator<Item = &'n str> + Clone) -> Option<String> {
+        if self.errors.len() < MOST { did_you_mean(wrong, names) } else { None }
     }
 
     pub(super) fn warn(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {

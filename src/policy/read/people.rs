@@ -1,8 +1,8 @@
 //! Who there is: people, groups, callers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::diagnostics::{At, did_you_mean};
+use super::super::diagnostics::At;
 use super::super::glob::{Pattern, Subject};
 use super::super::glob_table::WILD;
 use super::super::model::{CallerEntry, File, Person};
@@ -41,15 +41,15 @@ impl Reader<'_> {
             if people.contains_key(&name.value) {
                 self.error(name.at, format!("`{}` is a person already", name.value), "name the group differently".to_owned());
             }
-            let mut members: Vec<String> = Vec::new();
+            let (mut members, mut seen) = (Vec::new(), BTreeSet::new());
             for member in self.texts(entry, "a group") {
                 if !people.contains_key(&member.value) {
                     self.error(
                         member.at,
                         format!("there is no person `{}`", member.value),
-                        did_you_mean(&member.value, people.keys().map(String::as_str)),
+                        self.did_you_mean(&member.value, people.keys().map(String::as_str)),
                     );
-                } else if members.contains(&member.value) {
+                } else if !seen.insert(member.value.clone()) {
                     self.error(member.at, format!("`{}` is in the group twice", member.value), "keep one".to_owned());
                 }
                 members.push(member.value);
@@ -66,11 +66,12 @@ impl Reader<'_> {
             let owner = fields.get("owner").and_then(|node| self.text(node, "owner"));
             if let Some(owner) = &owner {
                 let names = file.people.keys().chain(file.groups.keys()).map(String::as_str);
-                if !names.clone().any(|name| name == owner.value) {
-                    self.error(owner.at, format!("there is no person or group `{}`", owner.value), did_you_mean(&owner.value, names));
+                if !file.people.contains_key(&owner.value) && !file.groups.contains_key(&owner.value) {
+                    self.error(owner.at, format!("there is no person or group `{}`", owner.value), self.did_you_mean(&owner.value, names));
                 }
             }
-            let roles = fields.get("roles").map(|node| self.texts(node, "roles")).unwrap_or_default();
+            let roles = fields.get("roles").map(|node| self.few_texts(node, "roles")).unwrap_or_default();
+            self.roles.extend(roles.iter().map(|role| role.value.clone()));
             if let Some(pattern) = self.caller_name(name) {
                 callers.push(CallerEntry { pattern, owner, roles });
             }
@@ -93,7 +94,7 @@ impl Reader<'_> {
             self.error(
                 name.at,
                 format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value),
-                did_you_mean(written, names),
+                self.did_you_mean(written, names),
             );
             return None;
         };

@@ -8,7 +8,7 @@ use opsgate_tools::scope::ScopeKind;
 
 use super::super::catalogue::is_local;
 use super::super::decision::ChangePart;
-use super::super::diagnostics::{At, did_you_mean};
+use super::super::diagnostics::At;
 use super::super::glob::{Pattern, Subject};
 use super::super::hours::Hours;
 use super::super::model::{AllowDeny, Environment, Namespace, Repository, System, Tier};
@@ -26,7 +26,7 @@ impl Reader<'_> {
         let known = catalogue.systems();
         for (name, entry) in self.entries(node, "`systems`") {
             if !known.contains(&name.value.as_str()) {
-                self.error(name.at, format!("there is no system `{}`", name.value), did_you_mean(&name.value, known.iter().copied()));
+                self.error(name.at, format!("there is no system `{}`", name.value), self.did_you_mean(&name.value, known.iter().copied()));
                 continue;
             }
             let system = self.system(&name.value, entry, longest);
@@ -124,7 +124,7 @@ impl Reader<'_> {
                 break;
             }
             let fields = self.fields(entry, "an environment", keys::ENVIRONMENT);
-            let aliases = fields.get("aliases").map(|node| self.texts(node, "aliases")).unwrap_or_default();
+            let aliases = fields.get("aliases").map(|node| self.few_texts(node, "aliases")).unwrap_or_default();
             for alias in aliases.iter().chain([name]) {
                 // Without regard to case: a namespace is found so, and two that look alike are one misspelt.
                 let taken = |other: &Environment| other.aliases.iter().chain([&other.name]).any(|name| fold(name) == fold(&alias.value));

@@ -7,9 +7,9 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::forbidden;
 use super::super::decision::Trigger;
-use super::super::diagnostics::{At, MOST, Pos, did_you_mean, nearest};
+use super::super::diagnostics::{At, MOST, Pos, nearest};
 use super::super::glob::{Compare, Pattern, Subject};
-use super::super::glob_table::WILD;
+use super::super::glob_table::{GlobTable, WILD};
 use super::super::model::{Conditions, Effect, File, Rule};
 use super::super::yaml::{Node, Value};
 use super::{KEYS, Reader, keys};
@@ -38,6 +38,10 @@ impl Reader<'_> {
                     format!("the rule id `{}` stands in line {} already", rule.id, first.line),
                     "give each rule its own id".to_owned(),
                 );
+            }
+            // With too many globs some were left out, and rules look alike that are not.
+            if self.is_too_much() {
+                continue;
             }
             if let Some(other) = bodies.insert(body(&rule), rule.id.clone()).filter(|other| *other != rule.id) {
                 self.error(rule.at, format!("the rule `{}` says what `{other}` says already", rule.id), "keep one".to_owned());
@@ -100,15 +104,15 @@ impl Reader<'_> {
         let before = self.errors.len();
         let fields = self.fields(node, word, &keys::conditions());
         let mut when = Conditions {
-            roles: fields.get("roles").map(|node| self.texts(node, "roles")),
+            roles: fields.get("roles").map(|node| self.few_texts(node, "roles")),
             callers: fields.get("callers").map(|node| {
                 let names = self.texts(node, "callers");
                 names.iter().filter_map(|name| self.caller_name(name)).collect()
             }),
             tools: fields.get("tools").map(|node| self.globs(node, "tools", Subject::Tool)),
-            systems: fields.get("systems").map(|node| self.texts(node, "systems")),
+            systems: fields.get("systems").map(|node| self.few_texts(node, "systems")),
             triggers: fields.get("triggers").map(|node| self.triggers(node)),
-            environments: fields.get("environments").map(|node| self.texts(node, "environments")),
+            environments: fields.get("environments").map(|node| self.few_texts(node, "environments")),
             scopes: Vec::new(),
         };
         for (key, kind) in keys::SCOPES {
@@ -134,23 +138,24 @@ impl Reader<'_> {
 
     fn names_exist(&mut self, when: &Conditions, effect: Effect, file: &File) {
         for role in when.roles.iter().flatten() {
-            let roles = file.callers.iter().flat_map(|caller| &caller.roles).map(|role| role.value.as_str());
-            if roles.clone().any(|known| known == role.value) {
+            if self.roles.contains(&role.value) {
                 continue;
             }
+            let roles = self.roles.iter().map(String::as_str);
             let message = format!("no caller has the role `{}`", role.value);
             // A role may be written before anyone has it; one that is nearly a role that somebody has is misspelt, and a denial of it denies nobody.
             match nearest(&role.value, roles.clone()) {
+                _ if self.warnings.len() >= MOST => self.error(role.at, message, "mend the warnings first: no more are told".to_owned()),
                 Some(name) => self.error(role.at, message, format!("did you mean `{name}`?")),
-                None => self.warn(role.at, message, did_you_mean(&role.value, roles)),
+                None => self.warn(role.at, message, self.did_you_mean(&role.value, roles)),
             }
         }
         let catalogue = self.catalogue;
-        let known = catalogue.systems();
         for system in when.systems.iter().flatten() {
+            let known = catalogue.systems();
             if !known.contains(&system.value.as_str()) {
                 let globbed = system.value.contains(WILD).then(|| "a system is named whole, without wildcards".to_owned());
-                let help = globbed.or_else(|| did_you_mean(&system.value, known.iter().copied()));
+                let help = globbed.or_else(|| self.did_you_mean(&system.value, known.iter().copied()));
                 self.error(system.at, format!("there is no system `{}`", system.value), help);
             } else if !file.systems.contains_key(&system.value) {
                 self.warn(
@@ -163,7 +168,7 @@ impl Reader<'_> {
         for environment in when.environments.iter().flatten() {
             let names = file.environments.iter().flat_map(|one| one.aliases.iter().chain([&one.name])).map(String::as_str);
             if !names.clone().any(|name| name == environment.value) {
-                self.error(environment.at, format!("there is no environment `{}`", environment.value), did_you_mean(&environment.value, names));
+                self.error(environment.at, format!("there is no environment `{}`", environment.value), self.did_you_mean(&environment.value, names));
             }
         }
         for tool in when.tools.iter().flatten() {
@@ -193,7 +198,10 @@ impl Reader<'_> {
     }
 
     fn tools_of(&self, glob: &Pattern) -> impl Iterator<Item = Class> {
-        self.catalogue.tools().filter(|(name, _)| glob.matches_once(Compare::Exact, name)).map(|(_, listed)| listed.class)
+        let named = if glob.is_literal() { self.catalogue.tool(glob.text()).map(|(_, class)| class) } else { None };
+        let table = if glob.is_literal() { None } else { GlobTable::of([glob], Compare::Exact).ok() };
+        let matched = table.into_iter().flat_map(|table| self.catalogue.tools().filter(move |(name, _)| table.is_match(name)));
+        named.into_iter().chain(matched.map(|(_, listed)| listed.class))
     }
 
     /// A tool that is named must exist, or belong to a system whose tools are still to come.
@@ -207,7 +215,7 @@ impl Reader<'_> {
             self.warn(tool.at, format!("this version has no tools of `{system}` yet, so `{text}` matches nothing"), None);
             return;
         }
-        let help = did_you_mean(text, catalogue.tools().map(|(name, _)| name));
+        let help = self.did_you_mean(text, catalogue.tools().map(|(name, _)| name));
         let message = if tool.value.is_literal() { format!("there is no tool `{text}`") } else { format!("no tool matches `{text}`") };
         self.error(tool.at, message, help);
     }
@@ -240,27 +248,30 @@ fn is_a_setting(name: &str) -> bool {
     KEYS.contains(&key)
 }
 
+/// All that a rule says, in one spelling.
+pub(in super::super) fn said(rule: &Rule) -> String {
+    format!("{} {} {:?}", rule.id, body(rule), rule.approvals)
+}
+
+/// What a rule does and when, in one spelling, so that the same rule written twice is seen. No name has a control character.
 fn body(rule: &Rule) -> String {
-    format!("{}{:?} {}", if rule.shadow { "shadow " } else { "" }, rule.effect, when(&rule.when))
-}
-
-/// The conditions in one spelling, so that the same rule written twice is seen.
-fn when(when: &Conditions) -> String {
-    let triggers = when.triggers.as_ref().map(|list| sorted(list.iter().map(|one| one.name())));
-    let scopes: Vec<_> = when.scopes.iter().map(|(kind, list)| (kind.name(), sorted(list.iter().map(|one| one.value.text())))).collect();
-    format!("{:?}", (names(&when.roles), globs(&when.callers), globs(&when.tools), names(&when.systems), triggers, names(&when.environments), scopes))
-}
-
-fn names(list: &Option<Vec<At<String>>>) -> Option<Vec<&str>> {
-    list.as_ref().map(|list| sorted(list.iter().map(|one| one.value.as_str())))
-}
-
-fn globs(list: &Option<Vec<At<Pattern>>>) -> Option<Vec<&str>> {
-    list.as_ref().map(|list| sorted(list.iter().map(|one| one.value.text())))
-}
-
-fn sorted<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    names
+    let when = &rule.when;
+    let mut text = String::with_capacity(160);
+    text.push_str(if rule.shadow { "shadow " } else { "" });
+    text.push_str(if rule.effect == Effect::Deny { "deny" } else { "allow" });
+    let mut add = |name: &str, mut items: Vec<&str>| {
+        items.sort_unstable();
+        text.push('\u{1}');
+        text.push_str(name);
+        items.iter().for_each(|item| text.extend(["\u{2}", item]));
+    };
+    for (name, list) in [("roles", &when.roles), ("systems", &when.systems), ("environments", &when.environments)] {
+        list.iter().for_each(|list| add(name, list.iter().map(|one| one.value.as_str()).collect()));
+    }
+    for (name, list) in [("callers", &when.callers), ("tools", &when.tools)] {
+        list.iter().for_each(|list| add(name, list.iter().map(|one| one.value.text()).collect()));
+    }
+    when.triggers.iter().for_each(|list| add("triggers", list.iter().map(|one| one.name()).collect()));
+    when.scopes.iter().for_each(|(kind, list)| add(kind.name(), list.iter().map(|one| one.value.text()).collect()));
+    text
 }

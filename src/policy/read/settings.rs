@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
 use super::super::decision::Quorum;
-use super::super::diagnostics::did_you_mean;
 use super::super::limits::{CallerRate, Limits, OverThen};
 use super::super::model::{
     Approvals, AuditLevel, AuditReads, AuditSettings, Budget, Defaults, Deployment, Environment, File, Language, OnExposure, Pii, RiskSettings,
@@ -79,7 +78,7 @@ impl Reader<'_> {
     fn group(&mut self, node: &Node, groups: &BTreeMap<String, Vec<String>>) -> Option<String> {
         let name = self.text(node, "group")?;
         if !groups.contains_key(&name.value) {
-            self.error(name.at, format!("there is no group `{}`", name.value), did_you_mean(&name.value, groups.keys().map(String::as_str)));
+            self.error(name.at, format!("there is no group `{}`", name.value), self.did_you_mean(&name.value, groups.keys().map(String::as_str)));
         }
         Some(name.value)
     }

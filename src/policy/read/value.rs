@@ -8,6 +8,9 @@ use super::super::glob_table::{LOOKED_UP, MOST_SEARCHED, searched_bytes};
 use super::super::yaml::{Node, Value};
 use super::Reader;
 
+/// The most names of one list that are compared one by one.
+const MOST_NAMES: usize = 100;
+
 /// The known keys of a mapping that are there.
 pub(super) struct Fields<'n> {
     entries: Vec<(&'n At<String>, &'n Node)>,
@@ -92,6 +95,15 @@ impl Reader<'_> {
         self.items(node, what).iter().filter_map(|item| self.text(item, what)).collect()
     }
 
+    /// A list of names that are compared one by one, wherever they are asked for: so there are few.
+    pub(super) fn few_texts(&mut self, node: &Node, what: &str) -> Vec<At<String>> {
+        let texts = self.texts(node, what);
+        if let Some(one) = texts.get(MOST_NAMES) {
+            self.error(one.at, format!("{what} names more than {MOST_NAMES}"), None);
+        }
+        texts.into_iter().take(MOST_NAMES).collect()
+    }
+
     /// One of a few words.
     pub(super) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(T, &'static str)]) -> Option<T> {
         self.word_or(node, what, words, |text| did_you_mean(text, words.iter().map(|(_, name)| *name)))
@@ -107,7 +119,7 @@ impl Reader<'_> {
             }
         };
         let found = words.iter().find(|(_, name)| *name == text).map(|(value, _)| *value);
-        if found.is_none() {
+        if found.is_none() && self.errors.len() < MOST {
             self.error(node.at, format!("{what} cannot be `{text}`"), help(&text));
         }
         found
@@ -162,6 +174,11 @@ impl Reader<'_> {
             self.error(glob.at, message, LOOKED_UP.to_owned());
         }
         None
+    }
+
+    /// Whether there are more globs to search for than a policy may have, so that some were not kept.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.searched > MOST_SEARCHED
     }
 
     /// A list of globs without doubles.

@@ -15,7 +15,17 @@ use super::reachable::named_tools;
 
 pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
     let mut told = BTreeSet::new();
-    let writes = write_rules(reader, file);
+    let mut writes = write_rules(reader, file);
+    let mut left = MOST_PAIRS;
+    let mut is_left = |rule: &&&Rule| {
+        left = left.saturating_sub(pairs(rule, file));
+        left > 0
+    };
+    let looked_at = writes.iter().take_while(&mut is_left).count();
+    if let Some(rule) = writes.get(looked_at) {
+        reader.warn(rule.at, "there are too many rules and callers to look at each pair for one whose writes nobody can approve", None);
+    }
+    writes.truncate(looked_at);
     for rule in &writes {
         for (quorum, caller) in RuleApprovals::quorums(rule.approvals.as_ref(), &file.approvals)
             .iter()
@@ -42,6 +52,18 @@ pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
             reader.warn(place(root, "people", name), message, "name a key, an `oidc` subject, a `slack` id or a `github` login".to_owned());
         }
     }
+}
+
+/// The most pairs of rules and callers that are looked at: a load stays quick whatever is written.
+const MOST_PAIRS: usize = 200_000;
+/// What comparing names with a rule's own globs for callers costs, in pairs.
+const GLOBS: usize = 20;
+
+/// What looking at a rule costs, in pairs.
+fn pairs(rule: &Rule, file: &File) -> usize {
+    let names = rule.when.callers.as_ref().map_or(1, |names| GLOBS * names.len());
+    let of_environments: usize = file.environments.iter().map(|one| one.approvals.len()).sum();
+    file.callers.len() * names * (RuleApprovals::quorums(rule.approvals.as_ref(), &file.approvals).len() + of_environments).max(1)
 }
 
 /// Rules that allow a tool that writes.

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use opsgate_tools::scope::ScopeKind;
 use serde::Serialize;
 
 use super::super::Policy;
 use super::super::compile::{Core, ToolEntry};
 use super::super::decision::DecisionKind;
+use super::callers::{MOST_CALLERS, in_order};
 use super::outcome::Outcome;
 use super::samples::{Samples, Tried, Value, ask};
 use super::settings::{Setting, changed};
@@ -77,15 +79,25 @@ impl Policy {
     // no_sampled_change_is_missed).
     pub fn diff(&self, new: &Self) -> Result<Diff, globset::Error> {
         let (old, new) = (&self.core, &new.core);
+        if old.hash == new.hash && old.tools.len() == new.tools.len() {
+            let hash = old.hash.clone();
+            return Ok(Diff { old: hash.clone(), new: hash, changes: Vec::new(), settings: Vec::new(), partial: false });
+        }
         let mut samples = Samples::of(&[old, new])?;
         let mut found: BTreeMap<Same, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         let names: BTreeSet<&str> = old.tools.iter().chain(&new.tools).map(|entry| entry.name.as_str()).collect();
+        let mut callers = samples.callers.clone();
+        samples.partial |= callers.len() > MOST_CALLERS;
+        callers.truncate(MOST_CALLERS);
+        in_order(&mut callers);
+        let most = samples.most_calls(names.len(), callers.len(), 2);
         for name in names {
             let (before, after) = (old.tool(name).map(|(_, entry)| entry), new.tool(name).map(|(_, entry)| entry));
             let Some(entry) = after.or(before) else { continue };
-            let calls = samples.calls(entry);
-            for caller in samples.callers.clone() {
-                let outcome = |core: &Arc<Core>, entry: &ToolEntry, call: &Tried| Outcome::of(&ask(core, &caller, entry, call));
+            let calls = samples.calls(entry, &[old, new], most);
+            let every = touched(&calls);
+            for caller in &callers {
+                let outcome = |core: &Arc<Core>, entry: &ToolEntry, call: &Tried| Outcome::of(&ask(core, caller, entry, call));
                 let mut groups: BTreeMap<(Direction, String, String), Vec<&Tried>> = BTreeMap::new();
                 for call in &calls {
                     let (before, after) = (outcome(old, entry, call), outcome(new, entry, call));
@@ -94,7 +106,7 @@ impl Policy {
                     }
                 }
                 for ((direction, before, after), group) in groups {
-                    let same = (direction, before, after, targets(&samples, &group, &calls));
+                    let same = (direction, before, after, targets(&samples, &touched(group), &every));
                     found.entry(same).or_default().entry(caller.stands_for.clone()).or_default().insert(name.to_owned());
                 }
             }
@@ -133,21 +145,24 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
-/// What a group of calls touches that not all calls of the tool touch.
-fn targets(samples: &Samples, group: &[&Tried], all: &[Tried]) -> Vec<Target> {
-    let mut targets = Vec::new();
-    for (kind, values) in &samples.values {
-        let touched = |calls: &mut dyn Iterator<Item = &Tried>| -> BTreeSet<usize> {
-            calls.flat_map(|call| &call.picks).filter(|(one, _)| one == kind).map(|(_, place)| *place).collect()
-        };
-        let (some, every) = (touched(&mut group.iter().copied()), touched(&mut all.iter()));
-        if some.is_empty() || some == every {
-            continue;
-        }
-        let of: BTreeSet<String> = some.iter().filter_map(|place| values.get(*place)).map(shown).collect();
-        targets.push(Target { kind: kind.name(), of: of.into_iter().collect() });
+/// For each kind, the places of the values that some calls touch.
+fn touched<'c>(calls: impl IntoIterator<Item = &'c Tried>) -> BTreeMap<ScopeKind, BTreeSet<usize>> {
+    let mut touched: BTreeMap<ScopeKind, BTreeSet<usize>> = BTreeMap::new();
+    for (kind, place) in calls.into_iter().flat_map(|call| &call.picks) {
+        touched.entry(*kind).or_default().insert(*place);
     }
-    targets
+    touched
+}
+
+/// What a group of calls touches that not all calls of the tool touch.
+fn targets(samples: &Samples, group: &BTreeMap<ScopeKind, BTreeSet<usize>>, every: &BTreeMap<ScopeKind, BTreeSet<usize>>) -> Vec<Target> {
+    let differs = group.iter().filter(|(kind, some)| every.get(kind) != Some(some));
+    let targets = differs.map(|(kind, some)| {
+        let values = samples.values.get(kind).map(Vec::as_slice).unwrap_or_default();
+        let of: BTreeSet<String> = some.iter().filter_map(|place| values.get(*place)).map(shown).collect();
+        Target { kind: kind.name(), of: of.into_iter().collect() }
+    });
+    targets.collect()
 }
 
 fn shown(value: &Value) -> String {

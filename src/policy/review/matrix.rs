@@ -1,6 +1,6 @@
 //! Who may call what: each caller and tool, decided over sampled arguments.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use opsgate_tools::scope::ScopeKind;
@@ -11,8 +11,9 @@ use super::super::Policy;
 use super::super::compile::{Core, ToolEntry};
 use super::super::decision::DecisionKind;
 use super::super::glob_table::WILD;
+use super::callers::{MOST_CALLERS, Sampled, in_order, is_named};
 use super::outcome::{Outcome, Reason};
-use super::samples::{Sampled, Samples, Tried, ask, is_named};
+use super::samples::{Samples, Tried, ask};
 
 /// Whether a caller may call a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,8 +57,11 @@ pub struct Cell {
     pub by: Vec<&'static str>,
     /// What approvals are asked for.
     pub approvals: Vec<String>,
-    /// Why a call is refused: the first reason is that of a call which no glob is about.
+    /// Why a call is refused, a few reasons of many: the first is that of a call which no glob is about.
     pub denials: Vec<Reason>,
+    /// How many reasons more there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_denials: usize,
 }
 
 /// One tool.
@@ -112,14 +116,18 @@ impl Policy {
         let literal = |one: &&String| !one.contains(WILD);
         for one in only.iter().filter(literal) {
             if !callers.iter().any(|caller| caller.stands_for == *one || caller.id == *one) {
-                callers.push(Sampled { id: one.clone(), stands_for: one.clone() });
+                callers.insert(0, Sampled { id: one.clone(), stands_for: one.clone() });
             }
         }
         let mut entries: Vec<&ToolEntry> = core.tools.iter().collect();
         entries.sort_by_key(|entry| (&entry.system, &entry.name));
+        samples.partial |= callers.len() > MOST_CALLERS;
+        callers.truncate(MOST_CALLERS);
+        in_order(&mut callers);
+        let most = samples.most_calls(entries.len(), callers.len(), 1);
         let mut tools = Vec::new();
         for entry in entries {
-            let calls = samples.calls(entry);
+            let calls = samples.calls(entry, &[core], most);
             let cells = callers.iter().map(|caller| cell(core, caller, entry, &calls)).collect();
             let mode = core.systems.get(&entry.system).map(|system| system.mode.name());
             tools.push(Row { tool: entry.name.clone(), system: entry.system.clone(), mode, class: entry.class, cells });
@@ -144,18 +152,28 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried]) -
         (_, true, true) => May::SomeAndApproval,
         (true, false, false) => May::No,
     };
-    let (mut denials, mut approvals) = (Vec::new(), Vec::new());
-    for outcome in &outcomes {
+    let (mut denials, mut approvals, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for outcome in outcomes.iter().filter(|outcome| seen.insert(*outcome)) {
         match outcome {
-            Outcome::Denied(reason) if !denials.contains(reason) => denials.push(reason.clone()),
-            Outcome::Approval(needs) if !approvals.contains(needs) => approvals.push(needs.clone()),
-            _ => {}
+            Outcome::Denied(reason) => denials.push(reason.clone()),
+            Outcome::Approval(needs) => approvals.push(needs.clone()),
+            Outcome::Permitted => {}
         }
     }
     if may == May::No {
         denials.truncate(1);
     }
-    Cell { may, by: if kinds.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials }
+    let more_denials = denials.len().saturating_sub(MOST_REASONS);
+    denials.truncate(MOST_REASONS);
+    Cell { may, by: if kinds.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials, more_denials }
+}
+
+/// The most reasons that a cell names.
+const MOST_REASONS: usize = 12;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// The kinds of which one value is permitted more than another, all else being the same.
@@ -193,15 +211,8 @@ impl Matrix {
     /// The footnotes: what each number in a cell stands for.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        for cell in self.tools.iter().flat_map(|row| &row.cells) {
-            for note in of(cell) {
-                if !notes.contains(&note) {
-                    notes.push(note);
-                }
-            }
-        }
-        notes
+        let mut seen = HashSet::new();
+        self.tools.iter().flat_map(|row| &row.cells).flat_map(of).filter(|note| seen.insert(note.clone())).collect()
     }
 
     /// A cell as text: what may be, by what, and the numbers of its notes.
@@ -210,7 +221,8 @@ impl Matrix {
         let by = if cell.by.is_empty() { String::new() } else { format!(" by {}", cell.by.join(", ")) };
         let numbers: Vec<String> =
             of(cell).iter().filter_map(|note| notes.iter().position(|one| one == note)).map(|place| (place + 1).to_string()).collect();
-        let numbers = if numbers.is_empty() { String::new() } else { format!(" [{}]", numbers.join(",")) };
+        let more = if cell.more_denials == 0 { String::new() } else { format!(" and {} more", cell.more_denials) };
+        let numbers = if numbers.is_empty() { String::new() } else { format!(" [{}{more}]", numbers.join(",")) };
         format!("{}{by}{numbers}", cell.may.words())
     }
 

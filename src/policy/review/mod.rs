@@ -1,9 +1,11 @@
 //! What a reviewer of a policy is shown.
 
 mod approvable;
+pub(super) mod callers;
+mod calls;
 pub(super) mod diff;
 pub(super) mod draw;
-mod instances;
+pub(super) mod instances;
 mod marks;
 pub(super) mod matrix;
 mod outcome;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::decision::{Decision, DecisionKind};
 
 /// A decision's outcome, comparable. The order is from less to more permitted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
     /// Refused.
@@ -17,7 +17,7 @@ pub(super) enum Outcome {
 }
 
 /// Why not.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Reason {
     /// The denial's code.
     pub code: String,

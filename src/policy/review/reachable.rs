@@ -38,6 +38,9 @@ pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
 /// The tools of the catalogue that the conditions can be about, where they name tools.
 pub(super) fn named_tools<'c>(when: &Conditions, catalogue: &'c Catalogue) -> Vec<(&'c str, &'c str, Class)> {
     let tools = || when.tools.iter().flatten().map(|tool| &tool.value);
+    if tools().all(Pattern::is_literal) {
+        return tools().filter_map(|tool| catalogue.named(tool.text())).collect();
+    }
     let globs = GlobTable::of(tools().filter(|tool| !tool.is_literal()), Compare::Exact).unwrap_or_default();
     let named = |name: &str| tools().any(|tool| tool.text() == name) || globs.is_match(name);
     catalogue.tools().filter(|(name, _)| named(name)).map(|(name, listed)| (name, listed.system.as_str(), listed.class)).collect()
@@ -83,7 +86,7 @@ fn writes_where_nothing_writes(reader: &mut Reader<'_>, rule: &Rule, file: &File
 
 /// A glob that another one of its list covers.
 fn doubles(reader: &mut Reader<'_>, covers: &Covers, globs: &[At<Pattern>], beneath: bool) {
-    for glob in globs {
+    for glob in globs.iter().take_while(|_| !covers.is_done()) {
         let hides = |other: &&At<Pattern>| other.value.text() != glob.value.text() && covers.glob(&other.value, &glob.value, beneath);
         if let Some(other) = globs.iter().find(hides) {
             reader.warn(glob.at, format!("`{}` covers `{}` already", other.value.text(), glob.value.text()), "keep one".to_owned());
@@ -144,7 +147,7 @@ fn hidden_namespaces(reader: &mut Reader<'_>, covers: &Covers, root: &Node, file
         Tier::ReadOnly => 1,
         Tier::Approval => 0,
     };
-    for one in &file.namespaces {
+    for one in file.namespaces.iter().take_while(|_| !covers.is_done()) {
         let hides = |other: &&super::super::model::Namespace| {
             other.pattern.text() != one.pattern.text() && rank(other.tier) > rank(one.tier) && covers.glob(&other.pattern, &one.pattern, false)
         };

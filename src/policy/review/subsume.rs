@@ -35,6 +35,11 @@ impl Covers {
         self.texts.get() == 0 || self.matches.get() == 0
     }
 
+    /// Whether no more globs are compared: nobody need ask on.
+    pub(super) fn is_done(&self) -> bool {
+        self.texts.get() == 0
+    }
+
     /// Whether all that `inner` matches, `outer` matches too, both compared exactly. `beneath` is for paths of a denial,
     /// which also cover what is beneath what they match and ignore case.
     pub(super) fn glob(&self, outer: &Pattern, inner: &Pattern, beneath: bool) -> bool {

@@ -140,10 +140,17 @@ fn a_part_of_change_that_says_nothing_is_not_given() {
         let part = Some(text.to_owned());
         ChangePart::given(&opsgate_tools::change::Change { reasoning: part.clone(), rollback_plan: part, incident_id: Some(" ".to_owned()) })
     };
-    for nothing in ["", "because", "         x        ", "ффффффффф"] {
+    let unseen = ["\u{200b}".repeat(12), "\u{3164}".repeat(12), "\u{301}".repeat(20), ".".repeat(12), "ab".repeat(8)];
+    for nothing in ["", "because", "         x        ", "ффффффффф"].into_iter().chain(unseen.iter().map(String::as_str)) {
         assert_eq!(change(nothing), [], "{nothing:?}");
     }
     assert_eq!(change("revert it."), [ChangePart::Reasoning, ChangePart::RollbackPlan]);
+    assert_eq!(change("откатить"), [ChangePart::Reasoning, ChangePart::RollbackPlan]);
+    let incident = |id: &str| ChangePart::given(&opsgate_tools::change::Change { incident_id: Some(id.to_owned()), ..Default::default() });
+    for nothing in ["\u{200b}", "\u{301}", ".", "none", "N/A", "null", "\u{3164}"] {
+        assert_eq!(incident(nothing), [], "{nothing:?}");
+    }
+    assert_eq!(incident("7"), [ChangePart::IncidentId]);
 }
 
 #[test]

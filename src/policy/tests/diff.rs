@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::review::samples::{Sampled, Samples, every_value};
+use super::super::review::callers::Sampled;
+use super::super::review::samples::{Samples, every_value};
 use super::super::review::touches::touches;
 use super::laws::{Draft, compiled, draft, numbered};
 use super::*;
@@ -80,10 +81,56 @@ proptest! {
 
     #[test]
     fn what_is_the_same_has_no_changes(read in any::<bool>(), rules in prop::collection::vec(draft(), 0..6)) {
-        if let Some(policy) = compiled(read, &numbered(&rules)) {
-            prop_assert!(policy.diff(&policy).unwrap().is_empty());
+        let reversed: Vec<_> = numbered(&rules).into_iter().rev().collect();
+        if let (Some(one), Some(other)) = (compiled(read, &numbered(&rules)), compiled(read, &reversed)) {
+            prop_assert!(one.diff(&other).unwrap().is_empty());
         }
     }
+}
+
+/// Where there is too much to try all of it, what changed is tried first, whatever it is about.
+#[test]
+fn a_change_among_many_rules_is_told() {
+    let many: String = (0..400)
+        .map(|n| format!("  - {{id: d{n}, deny: {{tools: [workspace_read_file], repos: [\"/src/r{n}\"], paths: [\"p{n}/**\"]}}}}\n"))
+        .collect();
+    let of = |more: &str| {
+        policy(&format!(
+            "version: 1\nwrite_mode: on\ncallers: {{\"local:*\": {{}}}}\nsystems: {{workspace: {{mode: approval_required_write}}}}\n\
+             repositories: {{\"/src/**\": {{write: true}}}}\nrules:\n  - {{id: read, allow: {{tools: [\"workspace_read_file\"], paths: [\"p9*/**\", \"zz/**\"]}}}}\n{many}{more}"
+        ))
+    };
+    let old = of("");
+    for (more, direction, tool, target) in [
+        (
+            "  - {id: zz, deny: {tools: [workspace_read_file], repos: [\"/src/zz\"], paths: [\"zz/keys/**\"]}}\n",
+            Direction::Narrower,
+            "workspace_read_file",
+            "zz/keys",
+        ),
+        (
+            "  - {id: zz, allow: {tools: [workspace_read_file], repos: [\"/src/zz\"], paths: [\"yy/**\"]}}\n",
+            Direction::Wider,
+            "workspace_read_file",
+            "yy/**",
+        ),
+        (
+            "  - {id: zz, allow: {tools: [workspace_write_file], repos: [\"/src/zz\"], paths: [\"yy/**\"]}}\n",
+            Direction::Wider,
+            "workspace_write_file",
+            "yy/**",
+        ),
+    ] {
+        for (one, other, direction) in
+            [(&old, &of(more), direction), (&of(more), &old, if direction == Direction::Wider { Direction::Narrower } else { Direction::Wider })]
+        {
+            let diff = one.diff(other).unwrap();
+            assert!(diff.partial, "{more}");
+            let told = |change: &Change| change.direction == direction && change.tools == [tool] && change.sentence().contains(target);
+            assert!(diff.changes.iter().any(told), "{more}: {:?}", diff.changes);
+        }
+    }
+    assert!(!old.diff(&of("")).unwrap().partial, "a policy is compared with itself");
 }
 
 /// What `change` says, what a name says and what time it is are sampled too.

@@ -234,6 +234,17 @@ fn what_has_no_effect_is_a_warning() {
 }
 
 #[test]
+fn the_first_byte_that_is_not_utf_8_is_told_by_line_and_column() {
+    for (bytes, line, column) in
+        [(&b"\xff"[..], 1, 1), (b"version: 1\n# \xc3\xa9\xff\xff", 2, 4), (b"a\r\xffb", 2, 1), (b"a\r\n\xff", 2, 1), (b"a\rb\rc\xe2\x82", 3, 2)]
+    {
+        let errors = Policy::of_bytes(bytes, "p.yaml", &catalogue()).unwrap_err();
+        let first = &errors.all()[0];
+        assert_eq!((first.line, first.column), (line, column), "{bytes:?}");
+    }
+}
+
+#[test]
 fn no_rule_allows_what_never_runs_and_any_may_deny_it() {
     let known = crate::catalogue::catalogue().unwrap();
     for forbidden in opsgate_tools::registry::FORBIDDEN {

@@ -24,7 +24,7 @@ const ROLES: &[&str] = &["developer", "pipeline"];
 const TOOLS: &[&str] =
     &["workspace_read_file", "workspace_search_code", "workspace_write_file", "github_get_file", "github_create_issue", "workspace_*"];
 const REPOS: &[&str] = &["acme/*", "acme/app", "**", "other/x"];
-const PATHS: &[&str] = &["**/*.pem", "src/**", "docs/**", "secrets", "**", "src/*", "[a-d]*/**", "**/Private/**"];
+const PATHS: &[&str] = &["**/*.pem", "src/**", "docs/**", "secrets", "**", "src/*", "[a-d]*/**", "**/Private/**", "secret**"];
 const REFS: &[&str] = &["main", "release/*", "**"];
 
 pub(super) fn draft() -> impl Strategy<Value = Draft> {

@@ -1,6 +1,7 @@
 //! Paths and references: one spelling, and what rules make of it.
 
 use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization;
 
 use super::super::glob::{Pattern, Subject};
 use super::super::normalise::{fold, scope_spelling};
@@ -100,13 +101,22 @@ fn deny_globs_hide_what_is_beneath_and_folders_that_are_hidden_whole() {
         ("**/.env*", &[".env", "a/.env.local", ".envs/x"], &["env", "a.env"], &[".envs"], &[".", "a"]),
         ("secrets", &["secrets", "secrets/a/b"], &["a/secrets"], &["secrets", "secrets/a"], &["."]),
         ("**/private/**", &["private/a", "a/private/b"], &["privately/a"], &["private", "a/private", "a/private/b"], &["."]),
+        ("secret**", &["secrets", "secrets/x", "SECRET/x/y"], &["a/secrets"], &["secrets", "secret/x"], &["."]),
+        ("**/.priv**", &["a/.private/x", ".priv"], &["priv"], &["a/.private"], &[".", "a"]),
         ("**", &["a", "a/b"], &[], &[".", "a"], &[]),
         ("*", &["a", "a/b"], &[], &[".", "a"], &[]),
         (".*", &[".a", ".a/b"], &["a", "a/.b"], &[".git"], &[".", "a"]),
         ("?", &["a"], &["ab"], &["a"], &[".", "ab"]),
         ("*.[pP]em", &["A.PEM"], &["a.pen"], &[], &["."]),
         ("K", &["\u{212a}", "k"], &[], &[], &[]), // the Kelvin sign folds to k
+        ("stra\u{df}e/**", &["STRA\u{1e9e}E/x", "STRASSE/x", "stra\u{df}e/x"], &["strase/x"], &[], &["."]),
         ("caf\u{e9}", &["cafe\u{301}", "CAF\u{c9}"], &["cafe"], &[], &[]),
+        ("stra\u{df}e", &["STRASSE", "STRA\u{1e9e}E", "strasse/a"], &["strase"], &[], &[]),
+        ("\u{df}[0-9]", &["\u{df}1", "SS1", "\u{1e9e}1"], &["s1"], &[], &[]),
+        ("?.txt", &["\u{e9}.txt", "\u{20ac}.TXT", "\u{1f600}.txt"], &["ab.txt", ".txt", "a/.txt"], &[], &[]),
+        ("[!k-z]?", &["\u{e9}a", "AB", "a\u{e9}"], &["K\u{e9}", "\u{212a}a", "a/"], &[], &[]),
+        ("{a?,[b]}c", &["aXc", "a\u{e9}c", "BC"], &["aXYc", "ac"], &[], &[]),
+        ("*\u{3a3}.txt", &["\u{391}\u{3a3}.txt", "\u{3b1}\u{3c2}.txt"], &["\u{391}.txt"], &[], &[]), // a Σ that ends a word
     ] {
         let policy = policy(&format!(
             "version: 1\ndefaults: {{read: allow}}\ncallers: {{\"local:*\": {{}}}}\nsystems: {{workspace: {{}}}}\nrules:\n  - {{id: a, deny: {{paths: [\"{glob}\"]}}}}\n"
@@ -118,6 +128,21 @@ fn deny_globs_hide_what_is_beneath_and_folders_that_are_hidden_whole() {
             }
         }
     }
+}
+
+#[test]
+fn every_character_folds_with_its_cases_and_once() {
+    let mut wrong = Vec::new();
+    let cased = |c: &char| !c.to_lowercase().eq([*c]) || !c.to_uppercase().eq([*c]);
+    for c in ('\u{80}'..=char::MAX).filter(cased) {
+        for text in [c.to_string(), format!("a{c}"), format!("{c}\u{301}\u{345}")] {
+            let (folded, apart) = (fold(&text), text.nfd().collect::<String>());
+            if fold(&folded) != folded || fold(&apart.to_uppercase()) != folded || fold(&apart.to_lowercase()) != folded {
+                wrong.push(text.escape_unicode().to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} as {wrong:?}", wrong.len());
 }
 
 #[test]
@@ -143,6 +168,13 @@ proptest! {
             prop_assert_eq!(normalise_path(&spelt), Ok(spelt.clone()));
             prop_assert_eq!(fold(&fold(&spelt)).into_owned(), fold(&spelt).into_owned());
         }
+    }
+
+    #[test]
+    fn folding_twice_is_folding_once(text in "(?s)([\\u{300}-\\u{370}a-zßẞſKΣςİıǰΐ]|.){0,24}") {
+        let folded = fold(&text).into_owned();
+        prop_assert_eq!(fold(&folded).into_owned(), folded.clone());
+        prop_assert_eq!(fold(&text.nfd().collect::<String>().to_uppercase()).into_owned(), folded);
     }
 
     #[test]
