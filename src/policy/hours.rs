@@ -47,7 +47,7 @@ impl Hours {
     }
 }
 
-pub(super) const DAYS: [(&'static str, Weekday); 7] = [
+pub(super) const DAYS: [(&str, Weekday); 7] = [
     ("Mon", Weekday::Monday),
     ("Tue", Weekday::Tuesday),
     ("Wed", Weekday::Wednesday),
