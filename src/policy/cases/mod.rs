@@ -88,7 +88,7 @@ impl CaseFile {
     /// The names its policy may use: this version's tools, and those that the file declares to come.
     #[must_use]
     pub fn catalogue(&self, own: Catalogue) -> Catalogue {
-        self.tools.iter().fold(own, |all, (name, system, class)| all.with(name, system, *class))
+        self.tools.iter().fold(own, |all, (name, system, class)| all.with_to_come(name, system, *class))
     }
 }
 
