@@ -69,7 +69,7 @@ pub use model::{
 };
 
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
-pub use replay::{Archive, Hidden, LogState, Redecided, Replay, ReplayReport, Tally, Under};
+pub use replay::{Archive, Hidden, LogState, OtherFilters, Redecided, Replay, ReplayReport, Tally, Under};
 pub use required::Required;
 pub use review::draw::draw;
 pub use review::schema::schema;

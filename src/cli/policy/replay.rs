@@ -59,6 +59,11 @@ fn show(report: &ReplayReport, is_new: bool) {
     row(report.same, same, "");
     let changed = if is_new { "would be decided otherwise" } else { "were decided otherwise than their policy says" };
     row(report.changed, format!("{changed}, {} wider", report.wider), "");
+    let filters = &report.other_filters;
+    if filters.calls > 0 {
+        let wider: u64 = filters.wider.values().map(|tally| tally.count).sum();
+        row(filters.calls, format!("permitted alike and filtered otherwise, {wider} wider"), "");
+    }
     for (why, Tally { count, example }) in &report.undecidable {
         row(*count, format!("undecidable: {why}"), example);
     }
@@ -77,6 +82,12 @@ fn show(report: &ReplayReport, is_new: bool) {
             change.calls.example
         );
         out::say(if change.wider { format!("{} {line}", "wider".red().bold()) } else { format!("{} {line}", "other".yellow()) });
+    }
+    for (groups, is_wider) in [(&report.other_filters.wider, true), (&report.other_filters.other, false)] {
+        for (who, Tally { count, example }) in groups {
+            let line = format!("{}: the answer would hide other paths ({count} calls, for example {example})", printable(who));
+            out::say(if is_wider { format!("{} {line}", "wider".red().bold()) } else { format!("{} {line}", "other".yellow()) });
+        }
     }
     if report.changes_left_out > 0 {
         out::say(format!("… and {} more calls", report.changes_left_out));

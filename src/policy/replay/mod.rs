@@ -16,11 +16,12 @@ use opsgate_audit::verify::{Check, CheckError, Record, verify_each};
 use opsgate_tools::tool::Spec;
 
 use super::decision::Decision;
+use super::review::touches::is_filtered_by_path;
 use super::{Catalogue, Policy};
 use record::{Judged, Outcome, Read, read};
 
 pub use archive::Archive;
-pub use report::{Hidden, LogState, Redecided, ReplayReport, Tally};
+pub use report::{Hidden, LogState, OtherFilters, Redecided, ReplayReport, Tally};
 
 /// Under which policy the calls are decided again.
 #[derive(Debug)]
@@ -92,6 +93,13 @@ impl Replay<'_> {
             report.undecidable("an older version recorded it without the approvals that it needed", id);
             return;
         };
+        if alike && let Some(result) = self.filters(judged, &policy, &decision) {
+            match result {
+                Ok(Some(wider)) => return report.other_filter(judged, wider, id),
+                Ok(None) => {}
+                Err(why) => return report.undecidable(why, id),
+            }
+        }
         match (alike, grounds, &self.under) {
             (true, true, _) => report.same += 1,
             (true, false, Under::New(..)) => {
@@ -100,6 +108,25 @@ impl Replay<'_> {
             }
             _ => report.changed(judged, &would, id),
         }
+    }
+
+    /// For a permitted call whose answer is filtered by path: whether the filter is another under the new policy, and then whether it may
+    /// show more; or why that cannot be told.
+    // INVARIANT: a call is alike only where its answer hides the same (test: an_answer_that_is_filtered_otherwise_is_not_alike).
+    fn filters(&mut self, judged: &Judged, new: &Policy, would: &Decision) -> Option<Result<Option<bool>, &'static str>> {
+        let Decision::Permit(would) = would else { return None };
+        if new.hash() == judged.policy || !is_filtered_by_path(&judged.asked.tool) {
+            return None;
+        }
+        let old = match self.archive.policy(&judged.policy, self.catalogue) {
+            Ok(old) => old,
+            Err(why) => return Some(Err(why)),
+        };
+        let Decision::Permit(was) = old.decide(&judged.asked.facts()) else {
+            return Some(Err("its policy does not decide it as it was recorded, so what its answer hid is not known"));
+        };
+        let (now, was) = (would.filter_globs(), was.filter_globs());
+        Some(Ok((now != was).then(|| now.is_wider_than(&was))))
     }
 
     /// Whether a tool that was hidden would be listed. Where the policy of the time would have listed it too, something else hid it.

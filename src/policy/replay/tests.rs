@@ -133,6 +133,34 @@ fn what_a_new_policy_changes_is_grouped_wider_first() {
     assert_eq!((report.same, report.other_grounds, report.changed), (5, 1, 0));
 }
 
+#[test]
+fn an_answer_that_is_filtered_otherwise_is_not_alike() {
+    let listing = |tool: &str, scopes: Value| {
+        let data = json!({ "gen_ai.tool.name": tool, "system": "workspace", "class": "read", "mode": "approval_required_write",
+                           "rules": ["defaults.read"], "scopes": scopes });
+        ("call.intent", with(issue(), data))
+    };
+    let folder = listing("workspace_list_directory", json!([{ "kind": "repo", "value": "/src/app" }, { "kind": "tree", "value": "." }]));
+    let file = listing("workspace_read_file", json!([{ "kind": "repo", "value": "/src/app" }, { "kind": "path", "value": "a" }]));
+    let rule = "- {id: no-keys, deny: {paths: [\"**/*.pem\"]}}";
+    let repository = |setting: &str| POLICY.replace("repositories: {", &format!("repositories: {{\"/src/*\": {setting}, "));
+    for (new, wider, other) in [
+        (POLICY.replace("no-keys", "keys"), 0, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.key\"]}}"), 1, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.pem\"]}, mode: shadow}"), 1, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.pem\"], tools: [workspace_read_file]}}"), 1, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.pem\", \"**/*.key\"]}}"), 0, 1),
+        (repository("{paths: {deny: [\"b/**\"]}}"), 0, 1),
+        (repository("{paths: {allow: [\"b/**\"]}}"), 0, 1),
+    ] {
+        let report = replayed(&[folder.clone(), file.clone()], Some(&new));
+        let filters = &report.other_filters;
+        assert_eq!((filters.wider.len(), filters.other.len(), filters.calls), (wider, other, (wider + other) as u64), "{new}: {report:?}");
+    }
+    let report = replayed(&[folder], None);
+    assert_eq!((report.other_filters.calls, report.same), (0, 1));
+}
+
 /// A policy under which an issue needs these approvals, in this mode.
 fn asking(approvals: &str, mode: &str) -> String {
     POLICY

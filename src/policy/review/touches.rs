@@ -42,6 +42,11 @@ pub fn touches(tool: &str) -> Option<&'static [&'static [ScopeKind]]> {
     TOUCHES.iter().find(|(name, _)| *name == tool).map(|(_, shapes)| *shapes)
 }
 
+/// Whether an answer of the tool is of more paths than the call names: it shows a folder, or hands the repository to a command.
+pub(in super::super) fn is_filtered_by_path(tool: &str) -> bool {
+    touches(tool).is_none_or(|shapes| shapes.iter().any(|shape| shape.contains(&Tree) || shape.contains(&Method)))
+}
+
 /// What of these kinds no call of the tool can touch, in words: one that it never touches, or some that it never touches
 /// together. A file and a folder are two kinds here.
 pub(in super::super) fn cannot_touch(tool: &str, kinds: &[ScopeKind]) -> Option<String> {
