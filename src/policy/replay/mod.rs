@@ -50,7 +50,8 @@ impl Replay<'_> {
     /// [`CheckError`] where there is no log or it cannot be read.
     pub fn run(mut self, log: Vec<PathBuf>) -> Result<ReplayReport, CheckError> {
         let mut report = ReplayReport::default();
-        let check = Check { paths: log, ..Check::default() };
+        let head = head_beside(&log);
+        let check = Check { paths: log, head, ..Check::default() };
         let checked = verify_each(&check, &mut |record| self.record(&record, &mut report))?;
         report.finish(&checked);
         Ok(report)
@@ -136,6 +137,14 @@ impl Replay<'_> {
         let shown_then = self.archive.policy(policy, self.catalogue).is_ok_and(|old| old.could_permit(caller, false, spec));
         !shown_then && new.could_permit(caller, false, spec)
     }
+}
+
+/// The newest signed checkpoint, where the log is a home's: a log that was rolled back is shorter than it says, and one that another key
+/// signed has another. An `audit` folder that was copied without its home has none.
+fn head_beside(log: &[PathBuf]) -> Option<PathBuf> {
+    let [folder] = log else { return None };
+    let folder = folder.canonicalize().ok().filter(|folder| folder.is_dir() && folder.ends_with("audit"))?;
+    Some(folder.with_file_name("head")).filter(|head| head.symlink_metadata().is_ok())
 }
 
 fn shadows(decision: &Decision) -> &[String] {
