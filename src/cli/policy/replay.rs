@@ -68,7 +68,7 @@ fn show(report: &ReplayReport, is_new: bool) {
         row(*count, format!("undecidable: {why}"), example);
     }
     for (code, Tally { count, example }) in &report.not_judged {
-        row(*count, format!("not judged by policy: {}", printable(code)), example);
+        row(*count, format!("refused before policy was asked: {}", printable(code)), example);
     }
     out::say(table.trim_fmt());
     for change in &report.changes {

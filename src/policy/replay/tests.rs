@@ -98,6 +98,11 @@ fn what_was_not_recorded_is_undecidable_and_never_guessed() {
     let refusal = |code: &str| with(issue(), json!({ "decision": null, "decided_at": null, "class": null, "code": code }));
     let report = replayed(&[("call.refused", refusal("policy_denied")), ("call.refused", refusal("rate_limited"))], None);
     assert_eq!((report.undecidable_calls(), report.not_judged["rate_limited"].count), (1, 1));
+    // A refused connection is no call, and a root that policy does not hold is asked for before it.
+    for at_the_door in [json!({ "gen_ai.tool.name": "" }), json!({ "rule": "systems.workspace.roots" })] {
+        let report = replayed(&[("call.refused", with(refusal("policy_denied"), at_the_door))], None);
+        assert_eq!((report.undecidable_calls(), report.not_judged["policy_denied"].count), (0, 1));
+    }
     assert_eq!(replayed(&[("call.outcome", issue()), ("policy.loaded", issue())], None).records, 0);
 }
 
