@@ -121,6 +121,27 @@ fn what_is_misspelt_is_an_error_with_its_place_and_the_nearest_name() {
 }
 
 #[test]
+fn coverage_counts_a_repository_s_lists_and_tells_globs_that_no_case_hits() {
+    let home = Home::with_policy(&POLICY.replace("[\"docs/**\"]", "[\"docs/**\", \"**/*.key\"]").replace(
+        "rules:",
+        "repositories: {\"/src/*\": {paths: {deny: [\"b/**\"], allow: [\"**\"]}, tools: {deny: [workspace_git_log]}, refs: {deny: [x]}}}\nrules:",
+    ));
+    let file = home.path().join("policy.test.yaml");
+    let cases = CASES.to_owned()
+        + "  - {name: a, tree: docs, tool: workspace_list_directory, expect: deny, rule: no-docs}\n\
+           \x20 - {name: b, path: b/c, expect: deny, rule: \"repositories./src/*.paths.deny\"}\n";
+    std::fs::write(&file, cases).unwrap();
+    let output = home.run(&["policy", "test", "--json", file.to_str().unwrap()]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = &report["files"][0]["report"];
+    let lists = ["paths.allow", "refs.deny", "tools.deny"].map(|list| format!("repositories./src/*.{list}"));
+    assert_eq!(report["unexercised"], serde_json::json!(lists), "{}", text(&output.stderr));
+    assert_eq!(report["unhit_globs"], serde_json::json!([{ "rule": "no-docs", "kind": "path", "glob": "**/*.key" }]));
+    let output = home.run(&["policy", "test", file.to_str().unwrap()]);
+    assert!(text(&output.stdout).contains("`**/*.key` of no-docs"), "{}", text(&output.stdout));
+}
+
+#[test]
 fn a_call_that_cannot_exist_is_no_case() {
     for (case, words) in [
         ("tool: github_list_issues, path: a.pem", "`github_list_issues` never touches a path"),

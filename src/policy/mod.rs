@@ -57,7 +57,7 @@ use opsgate_tools::tool::{Class, Spec};
 use opsgate_tools::workspace::{Author, Command};
 use sha2::{Digest, Sha256};
 
-pub use cases::{CaseFile, CaseReport, CaseResult, CasesError};
+pub use cases::{CaseFile, CaseReport, CaseResult, CasesError, UnhitGlob};
 pub use catalogue::Catalogue;
 pub use compile::Profile;
 pub use decision::{ChangePart, Decision, Denial, DenialCode, Facts, Permit, Quorum, Requirement, Trigger};

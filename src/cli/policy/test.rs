@@ -9,7 +9,7 @@ use super::{Failure, bad, exit, out};
 use crate::catalogue;
 use crate::gateway::load_policy;
 use crate::home::Settings;
-use crate::policy::{CaseFile, CaseReport, Policy};
+use crate::policy::{CaseFile, CaseReport, Policy, UnhitGlob};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
@@ -69,5 +69,9 @@ fn show(file: &Path, report: &CaseReport, require_coverage: bool) {
     if !report.unexercised.is_empty() {
         let what = format!("no case would notice if these went: {}", report.unexercised.join(", "));
         out::say(if require_coverage { format!("{} {name}: {what}", "FAIL".red().bold()) } else { format!("note: {name}: {what}") });
+    }
+    if !report.unhit_globs.is_empty() {
+        let globs: Vec<String> = report.unhit_globs.iter().map(|UnhitGlob { rule, glob, .. }| format!("`{glob}` of {rule}")).collect();
+        out::say(format!("note: {name}: no case is about {}", globs.join(", ")));
     }
 }

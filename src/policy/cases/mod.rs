@@ -2,6 +2,7 @@
 
 mod coverage;
 mod run;
+mod unhit;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::review::draw::draw;
 use super::yaml;
 
 pub use run::{CaseReport, CaseResult};
+pub use unhit::UnhitGlob;
 
 /// A file of cases, read strictly.
 #[derive(Debug)]
