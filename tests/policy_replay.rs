@@ -129,6 +129,10 @@ fn a_log_that_was_rolled_back_or_is_another_home_s_does_not_hold() {
     let (code, said, _) = replay(&home, &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("a checkpoint of the log") && !said.contains("entries holds"), "{said}");
+    // A log of another home, elsewhere.
+    let output = home.run(&["policy", "replay", "--log", other.audit().to_str().unwrap()]);
+    assert!(text(&output.stdout).contains("another key than this home's"), "{}", text(&output.stdout));
+    assert!(!replay(&other, &[]).1.contains("another key"));
     // A log that was copied out of its home is held against itself alone.
     std::fs::remove_file(home.path().join("head")).unwrap();
     assert_eq!(replay(&home, &[]).0, Some(0));

@@ -39,13 +39,20 @@ pub(super) fn run(settings: &Settings, Args { log, policy, json: as_json }: Args
         None => Under::Recorded,
     };
     let is_new = matches!(under, Under::New(..));
-    let report = Replay { catalogue: &catalogue, archive, under }.run(log).map_err(bad)?;
+    let report = Replay { catalogue: &catalogue, archive, under, home_key: home_key(settings) }.run(log).map_err(bad)?;
     if as_json {
         out::json(&report);
     } else {
         show(&report, is_new);
     }
     Ok(if report.agrees() { exit::OK } else { exit::FINDING })
+}
+
+/// The home's public key, where the home has one that this user may read. None is made.
+fn home_key(settings: &Settings) -> Option<String> {
+    let path = settings.home.join("signing.key");
+    let key = path.is_file().then(|| opsgate_audit::SigningKey::load_or_create(&path).ok()).flatten()?;
+    Some(key.public().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn show(report: &ReplayReport, is_new: bool) {
@@ -101,6 +108,9 @@ fn show(report: &ReplayReport, is_new: bool) {
     }
     if report.log.torn {
         out::say("note: the last line has no end, as in a log that is being written; it was left out");
+    }
+    if report.log.of_this_home == Some(false) {
+        out::say("note: the log is signed by another key than this home's, so it is another gateway's log");
     }
     match &report.log.first_finding {
         Some(finding) => {

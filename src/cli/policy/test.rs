@@ -71,7 +71,16 @@ fn show(file: &Path, report: &CaseReport, require_coverage: bool) {
         out::say(if require_coverage { format!("{} {name}: {what}", "FAIL".red().bold()) } else { format!("note: {name}: {what}") });
     }
     if !report.unhit_globs.is_empty() {
-        let globs: Vec<String> = report.unhit_globs.iter().map(|UnhitGlob { rule, glob, .. }| format!("`{glob}` of {rule}")).collect();
-        out::say(format!("note: {name}: no case is about {}", globs.join(", ")));
+        let globs: Vec<String> =
+            report.unhit_globs.iter().take(MOST_GLOBS).map(|UnhitGlob { rule, glob, .. }| format!("`{glob}` of {rule}")).collect();
+        out::say(format!("note: {name}: no case is about {}{}", globs.join(", "), more_than(report.unhit_globs.len())));
     }
+}
+
+/// The most globs that a note names; the JSON has all.
+const MOST_GLOBS: usize = 10;
+
+fn more_than(count: usize) -> String {
+    let rest = count.saturating_sub(MOST_GLOBS);
+    if rest == 0 { String::new() } else { format!(" and {rest} globs more (see --json)") }
 }

@@ -41,6 +41,8 @@ pub struct Replay<'a> {
     pub archive: Archive,
     /// Which policy is asked.
     pub under: Under,
+    /// The public key of the home that the archive is of, hex, where it is known.
+    pub home_key: Option<String>,
 }
 
 impl Replay<'_> {
@@ -53,7 +55,7 @@ impl Replay<'_> {
         let head = head_beside(&log);
         let check = Check { paths: log, head, ..Check::default() };
         let checked = verify_each(&check, &mut |record| self.record(&record, &mut report))?;
-        report.finish(&checked);
+        report.finish(&checked, self.home_key.as_deref());
         Ok(report)
     }
 

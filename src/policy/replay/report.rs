@@ -107,6 +107,10 @@ pub struct LogState {
     pub verified: bool,
     /// Whether its last line has no end, as in a log that is being written.
     pub torn: bool,
+    /// The public key that it was signed with, hex.
+    pub public_key: Option<String>,
+    /// Whether that is the home's own key, where both are known.
+    pub of_this_home: Option<bool>,
     /// The first thing that is wrong with it.
     pub first_finding: Option<String>,
 }
@@ -170,7 +174,7 @@ impl ReplayReport {
         groups.entry(key).or_default().add(id);
     }
 
-    pub(super) fn finish(&mut self, checked: &Report) {
+    pub(super) fn finish(&mut self, checked: &Report, home_key: Option<&str>) {
         let groups = std::mem::take(&mut self.groups).into_iter();
         self.changes = groups.map(|((wider, caller, tool, was, would_be), calls)| Redecided { wider, caller, tool, was, would_be, calls }).collect();
         self.changes.sort_by_key(|change| (!change.wider, std::cmp::Reverse(change.calls.count)));
@@ -182,6 +186,8 @@ impl ReplayReport {
             entries: checked.entries,
             verified: checked.total_findings == torn,
             torn: torn > 0,
+            public_key: checked.public_key.clone(),
+            of_this_home: checked.public_key.as_deref().zip(home_key).map(|(key, own)| key == own),
             first_finding: wrong.map(|finding| format!("{} line {}: {}", finding.file, finding.line, finding.what)),
         };
     }

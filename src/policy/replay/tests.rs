@@ -31,13 +31,13 @@ fn with(mut data: Value, changes: Value) -> Value {
 fn replayed(records: &[(&str, Value)], new: Option<&str>) -> ReplayReport {
     let archive = Archive::new(PathBuf::from("/nonexistent"), Some(Arc::new(policy(POLICY))));
     let under = new.map_or(Under::Recorded, |text| Under::New(Arc::new(policy(text)), Vec::new()));
-    let mut replay = Replay { catalogue: &catalogue(), archive, under };
+    let mut replay = Replay { catalogue: &catalogue(), archive, under, home_key: None };
     let mut report = ReplayReport::default();
     for (kind, data) in records {
         let data = data.to_string();
         replay.record(&Record { seq: 1, ts: "", kind, request_id: Some([7; 16]), data: &data }, &mut report);
     }
-    report.finish(&opsgate_audit::verify::Report::default());
+    report.finish(&opsgate_audit::verify::Report::default(), None);
     report
 }
 
