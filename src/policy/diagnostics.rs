@@ -208,5 +208,6 @@ pub(super) fn did_you_mean<'n>(wrong: &str, names: impl IntoIterator<Item = &'n 
     }
     let mut all: Vec<&str> = names.into_iter().collect();
     all.sort_unstable();
+    all.dedup();
     (1..=16).contains(&all.len()).then(|| format!("known: {}", all.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")))
 }

@@ -23,7 +23,6 @@ pub fn policies() -> Vec<(&'static str, String, &'static [&'static str])> {
         ("a glob that matches no tool", "rules: [{id: a, deny: {tools: [\"workspce_*\"]}}]\n", &["no tool matches `workspce_*`"]),
         ("a system", "rules: [{id: a, deny: {systems: [workspce]}}]\n", &["`workspce`", "`workspace`"]),
         ("a glob for systems", "rules: [{id: a, deny: {systems: [\"work*\"]}}]\n", &["`work*`", "named whole"]),
-        ("a role", "rules: [{id: a, deny: {roles: [developr], paths: [x/y]}}]\n", &["`developr`", "`developer`"]),
         ("where a caller is from", "rules: [{id: a, deny: {callers: [\"loca:uid=1\"], paths: [x/y]}}]\n", &["`loca:uid=1`", "`local`"]),
         ("an environment", "environments: {production: {}}\nrules: [{id: a, deny: {environments: [prodution]}}]\n", &["`prodution`", "`production`"]),
         ("a trigger", "rules: [{id: a, deny: {triggers: [wehbook]}}]\n", &["`wehbook`", "`webhook`"]),
