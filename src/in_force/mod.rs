@@ -87,6 +87,23 @@ impl LoadError {
             Self::Tools(_) => "tools",
         }
     }
+
+    /// What tells refusals of the same bytes and reason apart: a file that is gone, and then a folder. No word for a client.
+    fn kind(&self) -> String {
+        match self {
+            Self::Unreadable(errors) => errors.all().first().map(|finding| finding.message.clone()).unwrap_or_default(),
+            Self::Policy(_) | Self::Unsettled | Self::Unsafe(_) | Self::Tools(_) => String::new(),
+            Self::Exposed(_) | Self::LessTrust(_) | Self::Archive(_) => self.to_string(),
+        }
+    }
+
+    /// Whether it may pass without the file being touched: a folder above it is mended, a disk has room again.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::Exposed(_) | Self::LessTrust(_) | Self::Unsettled | Self::Archive(_) => true,
+            Self::Policy(_) | Self::Unsafe(_) | Self::Tools(_) => false,
+        }
+    }
 }
 
 /// The policy a gateway with these settings enforces: `OPSGATE_POLICY`, else `policy.yaml` in the home, else the shipped one.
@@ -121,8 +138,8 @@ pub(crate) struct Text {
     hash: String,
 }
 
-/// Makes the tools that a policy lets be.
-pub(crate) type Tools = Box<dyn Fn(&Arc<Policy>) -> Result<Registry, DuplicateTool> + Send + Sync>;
+/// Makes the tools that a policy lets be, for a gateway that stands so to its callers.
+pub(crate) type Tools = Box<dyn Fn(&Arc<Policy>, &Standing) -> Result<Registry, DuplicateTool> + Send + Sync>;
 
 /// All that a policy is read and judged by.
 pub(crate) struct Loader {
@@ -133,8 +150,6 @@ pub(crate) struct Loader {
 
 impl Loader {
     pub(crate) fn new(settings: &Settings, catalogue: &Catalogue, tools: Tools) -> Self {
-        // Read once, before the copy is made: a token that changed later would be one that the scrubber does not know.
-        let _ = settings.github.token();
         Self { settings: settings.clone(), catalogue: catalogue.clone(), tools }
     }
 
@@ -176,7 +191,7 @@ impl Loader {
         // INVARIANT: a policy for production is enforced by no process that is unsafe there (test: tests/policy_language.rs,
         // production_refuses_what_is_unsafe_of_the_process).
         production::fits(&policy, &Process { same_user: standing.trust == Trust::SameUser, insecure_bind: self.settings.insecure_bind })?;
-        let registry = (self.tools)(&policy)?;
+        let registry = (self.tools)(&policy, standing)?;
         home.archive_policy(policy.hash(), &text.bytes).map_err(LoadError::Archive)?;
         Ok(InForce { policy, registry, file: text.file.clone() })
     }
@@ -203,12 +218,20 @@ mod tests {
         let dir = tempfile::Builder::new().prefix("og").permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
         let home = Home::open(dir.path()).unwrap();
         let settings = Settings { home: home.path().to_owned(), ..Settings::default() };
-        let loader = Loader::new(&settings, &crate::catalogue::catalogue().unwrap(), Box::new(|_| Ok(Registry::default())));
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tells = told.clone();
+        let tools = move |_: &Arc<Policy>, standing: &Standing| {
+            tells.lock().unwrap().push(standing.why.clone());
+            Ok(Registry::default())
+        };
+        let loader = Loader::new(&settings, &crate::catalogue::catalogue().unwrap(), Box::new(tools));
         std::fs::write(home.path().join("policy.yaml"), "version: 1\n").unwrap();
         let text = loader.read(None).unwrap();
         // Under cargo nothing is a boundary: the program is somebody's own.
         let mut standing = Standing::of_this_process(None, home.path());
+        standing.why = "how it stood at its start".to_owned();
         loader.judge(&text, &home, &standing).unwrap();
+        assert_eq!(*told.lock().unwrap(), ["how it stood at its start"], "the tools are told another standing than decisions are made by");
         standing.trust = Trust::Separate;
         assert!(matches!(loader.judge(&text, &home, &standing), Err(LoadError::LessTrust(_))));
     }

@@ -58,6 +58,14 @@ impl Watch {
         let agree = self.last.replace(now) == Some(now);
         agree && self.acted.replace(now) != Some(now)
     }
+
+    /// What may pass without the file being touched is asked again at later looks: a denial that could not be taken when it was
+    /// written comes into force once it can.
+    fn after(&mut self, reload: Reload) {
+        if reload == Reload::Again {
+            *self = Self::default();
+        }
+    }
 }
 
 impl Gateway {
@@ -69,7 +77,7 @@ impl Gateway {
         loop {
             tokio::select! {
                 () = self.stopping().cancelled() => return,
-                Some(()) = hangup.recv() => drop(self.reload(Because::Signal).await),
+                Some(()) = hangup.recv() => watch.after(self.reload(Because::Signal).await),
                 _ = every.tick() => self.look(&mut watch).await,
             }
         }
@@ -80,8 +88,8 @@ impl Gateway {
         let gateway = self.clone();
         let look = move || gateway.loader.file(Some(&gateway.in_force())).map_or(Look::Shipped, |file| Look::at(&file));
         let Ok(now) = tokio::task::spawn_blocking(look).await else { return };
-        if watch.settled(now) && self.reload(Because::File).await == Reload::Again {
-            *watch = Watch::default();
+        if watch.settled(now) {
+            watch.after(self.reload(Because::File).await);
         }
     }
 }

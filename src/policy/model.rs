@@ -154,6 +154,18 @@ pub(super) enum RuleApprovals {
     Quorums(Vec<Quorum>),
 }
 
+impl RuleApprovals {
+    /// What a rule asks for that says this of its approvals, or nothing, where these are the policy's.
+    pub(super) fn quorums(said: Option<&Self>, policy: &Approvals) -> Vec<Quorum> {
+        match said {
+            None => policy.quorums.clone(),
+            Some(Self::Count(0)) => Vec::new(),
+            Some(Self::Count(count)) => vec![Quorum { count: *count, group: policy.quorums.first().and_then(|one| one.group.clone()) }],
+            Some(Self::Quorums(quorums)) => quorums.clone(),
+        }
+    }
+}
+
 /// What a rule is about. Every condition that is there must hold.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {

@@ -63,7 +63,7 @@ pub const ENVIRONMENTS: &[(&str, &str, &[&str])] = &[
     ("ENABLE_REAL_GITHIB", "false", &["`ENABLE_REAL_GITHIB`", "`ENABLE_REAL_GITHUB_CALLS`"]),
     ("OPSGATE_POLICYY", "/nowhere", &["`OPSGATE_POLICYY`", "`OPSGATE_POLICY`"]),
     ("opsgate_policy", "/nowhere", &["`opsgate_policy`", "`OPSGATE_POLICY`"]),
-    ("OPSGATE_WRITE_MODE", "off", &["`OPSGATE_WRITE_MODE`"]),
+    ("OPSGATE_WRITE_MODE", "off", &["`OPSGATE_WRITE_MODE`", "`WRITE_MODE`"]),
     ("OPSGATE_LOG", "inof", &["`inof`", "`info`"]),
     ("OPSGATE_LISTEN", "localhost", &["`localhost`", "127.0.0.1"]),
     ("OPSGATE_ADMIN_LISTEN", "9000", &["`9000`", "127.0.0.1"]),

@@ -1,12 +1,12 @@
 //! Tree → model. Goes on after an error, so that a writer sees all of them at once.
 
 mod cases;
-mod commands;
+pub(super) mod commands;
 pub(super) mod keys;
 mod people;
 mod places;
 pub(super) mod production;
-mod quantity;
+pub(super) mod quantity;
 mod rules;
 pub(super) mod settings;
 mod value;

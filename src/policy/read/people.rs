@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::diagnostics::At;
 use super::super::glob::{Pattern, Subject};
+use super::super::glob_table::WILD;
 use super::super::model::{CallerEntry, File, Person};
 use super::super::yaml::{Node, Value};
 use super::{Reader, keys};
@@ -107,7 +108,7 @@ impl Reader<'_> {
             self.error(name.at, format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value), help);
             return None;
         };
-        if issuer == "jwt" && rest.split_once('|').is_none_or(|(issuer, _)| issuer.contains(['*', '?', '[', '{'])) {
+        if issuer == "jwt" && rest.split_once('|').is_none_or(|(issuer, _)| issuer.contains(WILD)) {
             let help = "write it as `jwt:https://id.example|svc-*`, the issuer without wildcards".to_owned();
             self.error(name.at, format!("the caller `{}` does not say which issuer signs its tokens", name.value), help);
             return None;

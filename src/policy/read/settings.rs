@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 
 use super::super::decision::Quorum;
 use super::super::limits::{CallerRate, Limits, OverThen};
@@ -15,6 +16,8 @@ use super::quantity;
 use super::value::Fields;
 use super::{Reader, keys};
 
+/// Of one reply.
+pub(in super::super) const OUTPUT_BYTES: RangeInclusive<u64> = 1024..=16 * 1024 * 1024;
 /// The most approvals a policy can ask for.
 pub(in super::super) const MOST_APPROVALS: u32 = 20;
 
@@ -116,7 +119,7 @@ impl Reader<'_> {
         if let Some(node) = fields.get("output_bytes")
             && let Some(bytes) = self.bytes(node, "output_bytes")
         {
-            match usize::try_from(bytes).ok().filter(|bytes| (1024..=16 * 1024 * 1024).contains(bytes)) {
+            match usize::try_from(bytes).ok().filter(|_| OUTPUT_BYTES.contains(&bytes)) {
                 Some(bytes) => limits.output_bytes = bytes,
                 None => self.error(node.at, "output_bytes is a size from `1KiB` to `16MiB`", None),
             }

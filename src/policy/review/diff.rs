@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::super::Policy;
 use super::super::compile::{Core, ToolEntry};
+use super::super::decision::DecisionKind;
 use super::callers::{MOST_CALLERS, in_order};
 use super::outcome::Outcome;
 use super::samples::{Samples, Tried, Value, ask};
@@ -125,11 +126,11 @@ impl Policy {
 }
 
 fn direction(before: &Outcome, after: &Outcome) -> Option<Direction> {
-    match before.rank().cmp(&after.rank()) {
+    match before.kind().cmp(&after.kind()) {
         std::cmp::Ordering::Less => Some(Direction::Wider),
         std::cmp::Ordering::Greater => Some(Direction::Narrower),
         // Another reason for the same refusal permits nothing.
-        std::cmp::Ordering::Equal => (after.rank() > 0 && before != after).then_some(Direction::Approvals),
+        std::cmp::Ordering::Equal => (after.kind() > DecisionKind::Deny && before != after).then_some(Direction::Approvals),
     }
 }
 

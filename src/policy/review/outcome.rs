@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::decision::{Decision, Requirement};
+use super::super::decision::{Decision, DecisionKind};
 
 /// A decision's outcome, comparable. The order is from less to more permitted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -31,37 +31,18 @@ impl Outcome {
     pub(super) fn of(decision: &Decision) -> Self {
         match decision {
             Decision::Permit(_) => Self::Permitted,
-            Decision::NeedsApproval(_, requirement) => Self::Approval(needs(requirement)),
+            Decision::NeedsApproval(_, requirement) => Self::Approval(requirement.to_string()),
             Decision::Deny(denial) => {
                 Self::Denied(Reason { code: denial.code.name().to_owned(), rule: denial.rule.clone(), because: denial.because.clone() })
             }
         }
     }
 
-    /// 0 denied, 1 with approval, 2 permitted.
-    pub(super) fn rank(&self) -> u8 {
+    pub(super) fn kind(&self) -> DecisionKind {
         match self {
-            Self::Denied(_) => 0,
-            Self::Approval(_) => 1,
-            Self::Permitted => 2,
+            Self::Denied(_) => DecisionKind::Deny,
+            Self::Approval(_) => DecisionKind::NeedsApproval,
+            Self::Permitted => DecisionKind::Permit,
         }
     }
-}
-
-/// `2 approvals of `security`, with a second factor`.
-fn needs(requirement: &Requirement) -> String {
-    let approvals = requirement.approvals.iter().map(|quorum| {
-        let plural = if quorum.count == 1 { "" } else { "s" };
-        let whose = quorum.group.as_ref().map_or_else(|| "any approver".to_owned(), |group| format!("`{group}`"));
-        format!("{} approval{plural} of {whose}", quorum.count)
-    });
-    let mut all: Vec<String> = approvals.collect();
-    if requirement.mfa {
-        all.push("a second factor".to_owned());
-    }
-    if requirement.people > 1 {
-        all.push(format!("{} different people", requirement.people));
-    }
-    let seconds = requirement.expires.as_secs();
-    format!("{} within {}", all.join(" and "), if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") })
 }

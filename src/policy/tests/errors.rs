@@ -65,6 +65,7 @@ pub(super) const CASES: &[(&str, &[Told])] = &[
     ("version: 1\nrules:\n  - id: a\n", &[(3, 5, "neither `allow` nor `deny`", "")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: [\"**/x\"]}, allow: {paths: [y]}}\n", &[(3, 13, "not both", "")]),
     ("version: 1\nrules:\n  - {id: a b, deny: {paths: [\"**/x\"]}}\n", &[(3, 10, "no rule id", "letters")]),
+    ("version: 1\nrules:\n  - {id: budgets.per_caller_day.calls, deny: {paths: [x]}}\n", &[(3, 10, "a name that opsgate uses itself", "another id")]),
     ("version: 1\nrules:\n  - {id: a, deny: {}}\n", &[(3, 19, "`deny` names nothing", "to deny everything")]),
     ("version: 1\nrules:\n  - {id: a, deny: {path: [x]}}\n", &[(3, 20, "no key `path`", "did you mean `paths`?")]),
     ("version: 1\nrules:\n  - {id: a, deny: {paths: []}}\n", &[(3, 27, "an empty list", "")]),
