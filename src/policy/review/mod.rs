@@ -15,12 +15,14 @@ pub(super) mod schema;
 mod settings;
 mod subsume;
 pub(super) mod touches;
+mod unsaid;
 
 use super::diagnostics::{At, Pos};
 use super::model::File;
 use super::read::Reader;
 use super::yaml::{Node, Value};
 
+pub(super) use approvable::asks_for_approvals;
 pub use diff::{Change, Diff, Direction, Target};
 pub use draw::Look;
 pub use matrix::{Cell, Column, Matrix, May, Row};
@@ -31,6 +33,7 @@ pub use settings::Setting;
 pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
     reachable::review(reader, root, file);
     approvable::review(reader, root, file);
+    unsaid::review(reader, root, file);
 }
 
 /// Where the entry `name` of the section `section` is written.
