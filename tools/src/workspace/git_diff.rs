@@ -78,7 +78,7 @@ impl ReadTool for GitDiff {
             if args.to.is_some() && (args.from.is_none() || staged) {
                 return Err(ToolError::invalid("`to` needs `from`, and does not go with `staged`"));
             }
-            let mut scopes = workspace.scope();
+            let mut scopes = workspace.scope()?;
             let mut commits = Vec::new();
             for arg in [&args.from, &args.to].into_iter().flatten() {
                 let rev = arg.parse()?;

@@ -68,7 +68,7 @@ impl ReadTool for GitStatus {
         let (workspace, cancel) = (cx.workspace()?, cx.cancel.clone());
         blocking(move || {
             let repo = repository::open(&workspace)?;
-            let scopes = workspace.scope().and(ScopeKind::Tree, ".");
+            let scopes = workspace.scope()?.and(ScopeKind::Tree, ".");
             Ok((Target { workspace, repo, args, cancel }, scopes))
         })
         .await

@@ -19,6 +19,7 @@ mod git_status;
 mod history;
 mod language;
 mod list_directory;
+mod main_tree;
 mod matches;
 mod open;
 mod owner;

@@ -1,5 +1,6 @@
 //! The git side of a workspace: opening its repository, naming commits, and running both off the async threads.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::git_links;
+use super::main_tree;
 use super::path::{RepoPath, has_git_internal, quoted};
 use super::root::Workspace;
 use crate::error::{ToolError, ToolErrorKind};
@@ -25,6 +27,18 @@ const MOST_OBJECT_DIRS: usize = 16;
 // INVARIANT: the git directory belongs to this work tree and to its owner (tests: a_borrowed_git_directory_is_refused,
 // core_worktree_leads_nowhere, objects_of_another_user_are_not_borrowed).
 pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
+    let repo = open_any(workspace)?;
+    workspace.still_of(mains(&repo, Path::new(workspace.root_path())))?;
+    Ok(repo)
+}
+
+/// The repositories besides the work tree's own folder that its branches and objects are in.
+pub(super) fn mains(repo: &Repository, top: &Path) -> BTreeSet<PathBuf> {
+    main_tree::of_common_dir(top, repo.commondir())
+}
+
+/// As [`open`], for a workspace whose main repository is not known yet.
+pub(super) fn open_any(workspace: &Workspace) -> Result<Repository, ToolError> {
     if !workspace.is_in_place() {
         return Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder was moved or replaced; connect again"));
     }

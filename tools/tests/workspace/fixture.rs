@@ -148,7 +148,7 @@ impl Fixture {
         CallContext { caller: "local:uid=1000".into(), workspace: None, cancel: self.cancel.clone(), progress: Progress::default() }
     }
 
-    async fn prepare_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Prepared, ToolError> {
+    pub(crate) async fn prepare_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Prepared, ToolError> {
         let args: Map<String, Value> = serde_json::from_value(args).unwrap();
         self.tools.find(tool).unwrap().prepare(args, digest(), cx).await
     }
