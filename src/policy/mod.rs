@@ -24,6 +24,7 @@ mod deny_index;
 mod diagnostics;
 mod explain;
 mod filter;
+mod filter_nested;
 mod glob;
 mod glob_table;
 mod hits;

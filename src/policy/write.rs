@@ -8,6 +8,7 @@ use super::catalogue::is_local;
 use super::compile::{CompiledRule, Core, bit};
 use super::decide::{Verdict, no_rule};
 use super::decision::{ChangePart, Denial, DenialCode, Quorum, Requirement};
+use super::glob_table::GlobTable;
 use super::model::Tier;
 use super::risk::Risk;
 
@@ -18,6 +19,22 @@ impl Core {
     // the_gateways_own_user_writes_to_no_real_system).
     pub(super) fn is_closed_to_same_user(&self, mode: Mode, system: &str, same_user: bool) -> bool {
         same_user && !self.settings.same_user_writes && mode == Mode::ApprovalRequiredWrite && !is_local(system)
+    }
+
+    /// Whether the entries of `repositories` say `write: true` of a repository, in the spelling of allow globs and in that of deny globs.
+    pub(super) fn is_writable(&self, value: &str, folded: &str) -> bool {
+        let says = |globs: &GlobTable, text: &str| {
+            let mut entries = Vec::new();
+            globs.each_match(text, |entry| entries.push(entry));
+            self.says_write(entries)
+        };
+        says(&self.repository_globs_exact, value) && says(&self.repository_globs, folded)
+    }
+
+    /// What the closest of these entries that says anything about `write` says.
+    fn says_write(&self, mut entries: Vec<u32>) -> bool {
+        entries.sort_unstable();
+        entries.iter().filter_map(|index| self.repositories.get(*index as usize)).find_map(|entry| entry.source.write).unwrap_or(false)
     }
 }
 
@@ -93,22 +110,10 @@ impl Call<'_> {
             };
             return allowing.iter().filter_map(|index| self.core.rule(*index)).any(named);
         }
-        let writable = |one: &Touched<'_>| {
-            let mut exact = Vec::new();
-            self.core.repository_globs_exact.each_match(&one.value, |entry| exact.push(entry));
-            let mut folded = Vec::new();
-            self.core.repository_globs.each_match(&one.folded, |entry| folded.push(entry));
-            self.says_write(exact) && self.says_write(folded)
-        };
+        let writable = |one: &Touched<'_>| self.core.is_writable(&one.value, &one.folded);
         let open =
             |one: &Touched<'_>| self.core.namespaces.iter().any(|(namespace, glob)| namespace.tier == Tier::Approval && glob.is_match(&one.value));
         repositories.all(writable) && namespaces.all(open)
-    }
-
-    /// What the closest of these entries that says anything about `write` says.
-    fn says_write(&self, mut entries: Vec<u32>) -> bool {
-        entries.sort_unstable();
-        entries.iter().filter_map(|index| self.core.repositories.get(*index as usize)).find_map(|entry| entry.source.write).unwrap_or(false)
     }
 
     /// The approvals of all allowing rules and of the target's environments together: where they differ, the stricter.

@@ -21,6 +21,7 @@ mod language;
 mod list_directory;
 mod main_tree;
 mod matches;
+mod nested;
 mod open;
 mod owner;
 pub(crate) mod page;

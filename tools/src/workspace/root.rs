@@ -83,7 +83,7 @@ impl Workspace {
     }
 
     pub(super) fn locate(&self, path: RepoPath) -> Located {
-        open::locate(&self.dir, path)
+        open::locate(&self.dir, path).named(&self.path)
     }
 
     /// The repositories that a call touches.

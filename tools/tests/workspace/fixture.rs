@@ -30,6 +30,7 @@ impl Denied {
     /// What the gateway's policy does before a call runs.
     pub(crate) fn refuses(&self, scopes: &Scopes) -> bool {
         [ScopeKind::Path, ScopeKind::Tree].iter().any(|kind| scopes.values(*kind).any(|path| self.covers(path)))
+            || scopes.values(ScopeKind::Repo).any(|folder| !self.repository(folder))
     }
 }
 
@@ -40,6 +41,11 @@ impl PathFilter for Denied {
 
     fn tree(&self, path: &str) -> bool {
         !self.covers(path)
+    }
+
+    /// Repositories are denied by the end of their folder's name.
+    fn repository(&self, folder: &str) -> bool {
+        !self.0.iter().any(|denied| folder.ends_with(&format!("/{denied}")))
     }
 }
 

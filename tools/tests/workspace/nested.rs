@@ -125,3 +125,95 @@ async fn a_work_tree_that_changes_hands_is_refused() {
         assert_eq!(fixture.prepare_in(&cx, tool, args).await.err().map(|error| error.kind), Some(Moved), "{tool}");
     }
 }
+
+/// A repository with another one in `sub`, which is itself a linked work tree of a third, and one in `sub/deep`.
+fn with_nested(denied: &[&'static str]) -> Fixture {
+    let fixture = Fixture::new().deny(denied);
+    fixture.write("x", "needle\n").write("plain/y", "needle\n").commit("first");
+    let third = fixture.outside().join("third");
+    std::fs::create_dir(&third).unwrap();
+    git(&third, &["init", "-q", "-b", "main"]);
+    std::fs::write(third.join("f"), "needle in sub\n").unwrap();
+    git(&third, &["add", "."]);
+    git(&third, &["commit", "-q", "-m", "third"]);
+    git(&third, &["worktree", "add", "-q", fixture.path("sub").to_str().unwrap()]);
+    fixture.write("sub/deep/g", "needle in deep\n").write("sub/docs/h", "needle in docs\n");
+    git2::Repository::init(fixture.path("sub/deep")).unwrap();
+    fixture.link("into", "sub/deep");
+    fixture
+}
+
+#[tokio::test]
+async fn a_path_in_a_nested_repository_is_judged_as_its_own_too() {
+    let fixture = with_nested(&[]);
+    let (top, sub, deep) = (name(&fixture.path(".")), name(&fixture.path("sub")), name(&fixture.path("sub/deep")));
+    let third = name(&fixture.outside().join("third"));
+    for (path, expected, own) in [
+        ("x", vec![&top], vec!["x"]),
+        ("plain/y", vec![&top], vec!["plain/y"]),
+        ("sub/f", vec![&top, &sub, &third], vec!["sub/f", "f"]),
+        ("sub/gone/f", vec![&top, &sub, &third], vec!["sub/gone/f", "gone/f"]),
+        ("sub/deep/g", vec![&top, &sub, &third, &deep], vec!["sub/deep/g", "deep/g", "g"]),
+        ("into/g", vec![&top, &sub, &third, &deep], vec!["into/g", "sub/deep/g", "deep/g", "g"]),
+    ] {
+        for (tool, args) in [
+            ("workspace_read_file", json!({"path": path})),
+            ("workspace_search_code", json!({"pattern": "x", "path": path})),
+            ("workspace_list_directory", json!({"path": path})),
+            ("workspace_write_file", json!({"path": path, "content": "x"})),
+        ] {
+            let scopes = fixture.prepare(tool, args).await.unwrap().scopes;
+            assert_eq!(repositories(&scopes), expected.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), "{tool} {path}");
+            assert_eq!(scopes.values(ScopeKind::Path).collect::<Vec<_>>(), own, "{tool} {path}");
+        }
+    }
+    let scopes = fixture.prepare("workspace_list_directory", json!({"path": "sub/deep"})).await.unwrap().scopes;
+    assert_eq!(scopes.values(ScopeKind::Tree).collect::<Vec<_>>(), ["sub/deep", "deep", "."]);
+}
+
+#[tokio::test]
+async fn a_denied_repository_within_vanishes() {
+    // By its own folder, by that of its main repository, or one in it alone.
+    for (denied, sub, deep) in [(&[][..], true, true), (&["sub"], false, false), (&["third"], false, false), (&["deep"], true, false)] {
+        let fixture = with_nested(denied);
+        let listed = fixture.ok("workspace_list_directory", json!({"depth": 5})).await;
+        let found = fixture.ok("workspace_search_code", json!({"pattern": "needle"})).await;
+        let status = fixture.ok("workspace_git_status", json!({})).await;
+        for (answer, is_sub, is_deep) in [(&listed, sub, deep), (&found, sub, deep), (&status, sub, sub)] {
+            let text = answer.to_string();
+            assert_eq!((text.contains("sub"), text.contains("deep") || answer == &status && sub), (is_sub, is_deep), "{denied:?}: {text}");
+            assert!(text.contains("plain") || answer == &status, "{text}");
+        }
+        let shallow = fixture.ok("workspace_list_directory", json!({"depth": 1})).await;
+        assert_eq!(shallow.to_string().contains("sub"), sub, "{denied:?}");
+        assert_eq!(fixture.call("workspace_read_file", json!({"path": "sub/f"})).await.is_ok(), sub, "{denied:?}");
+        assert_eq!(fixture.call("workspace_list_directory", json!({"path": "sub/deep"})).await.is_ok(), deep, "{denied:?}");
+        assert_eq!(fixture.call("workspace_list_directory", json!({"path": "into"})).await.is_ok(), deep, "{denied:?}");
+        if sub {
+            let inner = fixture.ok("workspace_list_directory", json!({"path": "sub"})).await;
+            assert_eq!(inner.to_string().contains("deep"), deep, "{denied:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_paths_of_a_nested_repository_are_filtered_by_its_own_names() {
+    let fixture = with_nested(&["docs"]);
+    let found = fixture.ok("workspace_search_code", json!({"pattern": "needle"})).await.to_string();
+    assert!(found.contains("sub/f") && !found.contains("docs"), "{found}");
+}
+
+#[tokio::test]
+async fn what_a_repository_tracks_in_another_one_is_not_compared_where_that_is_denied() {
+    let fixture = Fixture::new().deny(&["sub"]);
+    fixture.write("sub/f", "old\n").write("x", "old\n");
+    let shown = Fixture::new();
+    shown.write("sub/f", "old\n").write("x", "old\n");
+    for (fixture, expected) in [(&fixture, false), (&shown, true)] {
+        fixture.commit("first");
+        fixture.write("sub/f", "new\n").write("x", "new\n");
+        std::fs::create_dir(fixture.path("sub/.git")).unwrap();
+        let diff = fixture.ok("workspace_git_diff", json!({})).await.to_string();
+        assert_eq!((diff.contains("sub/f"), diff.contains("new")), (expected, true), "{diff}");
+    }
+}

@@ -178,7 +178,7 @@ impl WriteTool for InstallDependency {
                 return Ok(nothing);
             }
             run::in_its_place(&workspace)?;
-            let changed = scratch.changed(&filter, &cancel)?;
+            let changed = scratch.changed(&workspace, &filter, &cancel)?;
             let after = pinned(&scratch);
             scratch.bring_back(&workspace, &changed)?;
             let said = lockfile::said(&text);
