@@ -124,7 +124,7 @@ pub struct Permit {
     pub(super) shadow: Vec<String>,
     pub(super) mode: Mode,
     pub(super) risk: Risk,
-    pub(super) seen: Seen,
+    pub(super) seen: Arc<Seen>,
 }
 
 /// The ids of the rules that permitted.

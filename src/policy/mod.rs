@@ -25,6 +25,7 @@ mod deny_index;
 mod diagnostics;
 mod explain;
 mod filter;
+mod filter_nested;
 mod glob;
 mod glob_slips;
 mod glob_table;

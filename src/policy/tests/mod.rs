@@ -6,6 +6,7 @@ mod diff;
 mod errors;
 mod globs;
 mod laws;
+mod nested;
 mod page;
 mod paths;
 mod production;
