@@ -5,16 +5,19 @@ pub(super) mod callers;
 mod calls;
 pub(super) mod diff;
 pub(super) mod draw;
+pub(super) mod entries;
 mod instances;
 mod marks;
 pub(super) mod matrix;
 mod outcome;
 mod reachable;
+pub(super) mod said;
 pub(super) mod samples;
 pub(super) mod schema;
 mod settings;
 mod subsume;
 pub(super) mod touches;
+pub(super) mod weaker;
 
 use super::diagnostics::{At, Pos};
 use super::model::File;
@@ -23,6 +26,7 @@ use super::yaml::{Node, Value};
 
 pub use diff::{Change, Diff, Direction, Target};
 pub use draw::Look;
+pub use entries::{Became, Entry, Key};
 pub use matrix::{Cell, Column, Matrix, May, Row};
 pub use outcome::Reason;
 pub use settings::Setting;

@@ -1,5 +1,7 @@
 //! What a decision comes to for whoever asked, apart from the call it was made about.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::super::decision::{Decision, Requirement};
@@ -11,9 +13,20 @@ pub(super) enum Outcome {
     /// Refused.
     Denied(Reason),
     /// Runs once this is there.
-    Approval(String),
+    Approval(Needs),
     /// Runs.
     Permitted,
+}
+
+/// What approvals are needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub(super) struct Needs {
+    /// In words.
+    pub(super) text: String,
+    quorums: Vec<(Option<String>, u32)>,
+    mfa: bool,
+    people: u32,
+    expires: Duration,
 }
 
 /// Why not.
@@ -38,6 +51,13 @@ impl Outcome {
         }
     }
 
+    /// Whether fewer or other approvals will do than for `other`.
+    pub(super) fn asks_less_than(&self, other: &Self) -> bool {
+        let (Self::Approval(new), Self::Approval(old)) = (self, other) else { return false };
+        let has = |group: &Option<String>, count: u32| new.quorums.iter().any(|(one, most)| (group.is_none() || one == group) && *most >= count);
+        old.quorums.iter().any(|(group, count)| !has(group, *count)) || (old.mfa && !new.mfa) || new.people < old.people || new.expires > old.expires
+    }
+
     /// 0 denied, 1 with approval, 2 permitted.
     pub(super) fn rank(&self) -> u8 {
         match self {
@@ -49,7 +69,7 @@ impl Outcome {
 }
 
 /// `2 approvals of `security`, with a second factor`.
-fn needs(requirement: &Requirement) -> String {
+fn needs(requirement: &Requirement) -> Needs {
     let approvals = requirement.approvals.iter().map(|quorum| {
         let plural = if quorum.count == 1 { "" } else { "s" };
         let whose = quorum.group.as_ref().map_or_else(|| "any approver".to_owned(), |group| format!("`{group}`"));
@@ -63,5 +83,8 @@ fn needs(requirement: &Requirement) -> String {
         all.push(format!("{} different people", requirement.people));
     }
     let seconds = requirement.expires.as_secs();
-    format!("{} within {}", all.join(" and "), if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") })
+    let text =
+        format!("{} within {}", all.join(" and "), if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") });
+    let quorums = requirement.approvals.iter().map(|quorum| (quorum.group.clone(), quorum.count)).collect();
+    Needs { text, quorums, mfa: requirement.mfa, people: requirement.people, expires: requirement.expires }
 }
