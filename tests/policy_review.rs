@@ -118,6 +118,7 @@ fn diff_says_whose_permissions_change() {
             with("  - {id: keys, deny: {paths: [\"**/*.key\"]}}\n"),
             1,
             &[
+                "rules:\n  rule `keys` changed, may be wider: paths went `**/*.pem`, came `**/*.key`\nwider:\n",
                 "wider:\n  `key:ci-*` and `local:*` may now call `github_get_file`",
                 "path `**/*.pem`, without approval; before: denied (`keys`: a rule of the policy denies it)",
                 "narrower:\n  `key:ci-*` and `local:*` may no longer call `github_get_file`",
@@ -132,7 +133,7 @@ fn diff_says_whose_permissions_change() {
         (
             with(secrets).replace("  \"key", " \"key").replace("callers: {", "callers: {\"key:boss\": {roles: [developer]}, "),
             1,
-            &["callers.key:boss.roles: nothing -> [\"developer\"]"],
+            &["rules:\n  caller `key:boss` added, may be wider: roles `developer`\n"],
         ),
     ] {
         let new = path("new.yaml", &new);

@@ -182,7 +182,7 @@ impl fmt::Debug for Permit {
 }
 
 /// So many approvals from one group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Quorum {
     /// How many different people.
     pub count: u32,

@@ -99,7 +99,7 @@ impl Seen {
         let rules = || rules.iter().filter_map(|index| self.core.rule(*index));
         let names = |kinds: u16, kind: ScopeKind| kinds & bit(kind) != 0;
         let covers = |one: &CompiledRule| {
-            let mut tables = one.covers.iter().filter(|(kind, _)| *kind == ScopeKind::Repo);
+            let mut tables = one.plain.covers(&one.rule).iter().filter(|(kind, _)| *kind == ScopeKind::Repo);
             tables.all(|(_, table)| table.is_match(value))
         };
         rules().any(|one| !names(one.kinds, ScopeKind::Repo) && !names(one.kinds, ScopeKind::Path))

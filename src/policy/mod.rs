@@ -78,7 +78,7 @@ pub use required::Required;
 pub use review::draw::draw;
 pub use review::schema::schema;
 pub use review::touches::touches;
-pub use review::{Cell, Change, Column, Diff, Direction, Look, Matrix, May, Reason, Row, Setting, Target};
+pub use review::{Became, Cell, Change, Column, Diff, Direction, Entry, Key, Look, Matrix, May, Reason, Row, Setting, Target};
 pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 

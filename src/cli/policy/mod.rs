@@ -45,7 +45,9 @@ Example: opsgate policy schema > policy.schema.json"
     Schema(schema::Args),
     /// Say whose permissions change from one policy to another, what is wider first
     #[command(
-        after_help = "Globs are compared by samples: calls made from every glob of both policies and some that no glob matches, with one value of each kind.\n\
+        after_help = "First come the rules and other entries that differ, all of them and as they are written; `may be wider` is a deny rule or glob that goes, an allow\n\
+rule or glob that comes, and the like. Then whose permissions change, by samples: calls made from every glob of both policies and some that no\n\
+glob matches, with one value of each kind. `weaker` is what makes approvals, limits and records easier to get round.\n\
 Exit codes: 0 nothing changes, 1 something does, 64 one of them does not load.\n\nExample: opsgate policy diff policy.yaml policy.new.yaml"
     )]
     Diff(diff::Args),

@@ -15,7 +15,7 @@ use super::touches::{can_touch_folder, touches};
 /// The most combinations for one tool.
 const MOST_CALLS: usize = 20_000;
 /// The most decisions for a whole matrix or a whole comparison, so that either ends within seconds; and the least calls of one tool.
-const MOST_DECISIONS: usize = 1_000_000;
+pub(super) const MOST_DECISIONS: usize = 1_000_000;
 const LEAST_CALLS: usize = 100;
 /// Rules that are looked at for a call that they are about, and such calls around which others are tried.
 const MOST_RULES: usize = 500;
@@ -36,8 +36,8 @@ fn every(lists: &Lists) -> Vec<Pick> {
 
 impl Samples {
     /// How many calls of one tool can be tried, where so many tools are asked for so many callers.
-    pub(super) fn most_calls(&self, tools: usize, callers: usize, policies: usize) -> usize {
-        (MOST_DECISIONS / (tools * callers * policies).max(1)).clamp(LEAST_CALLS, MOST_CALLS)
+    pub(super) fn most_calls(&self, decisions: usize, tools: usize, callers: usize, policies: usize) -> usize {
+        (decisions / (tools * callers * policies).max(1)).clamp(LEAST_CALLS, MOST_CALLS)
     }
 
     /// The calls that are tried for a tool, `most` of them at most.

@@ -10,9 +10,12 @@ use super::super::Policy;
 use super::super::compile::{Core, ToolEntry};
 use super::super::decision::DecisionKind;
 use super::callers::{MOST_CALLERS, in_order};
+use super::calls::MOST_DECISIONS;
+use super::entries::{self, Entry};
 use super::outcome::Outcome;
+use super::said::Policy as Said;
 use super::samples::{Samples, Tried, Value, ask};
-use super::settings::{Setting, changed};
+use super::settings::{self, Setting};
 
 /// Which way a permission changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -20,6 +23,8 @@ use super::settings::{Setting, changed};
 pub enum Direction {
     /// More is permitted, or the same with no approval.
     Wider,
+    /// The same with approvals that are easier to get.
+    Weaker,
     /// Less is permitted, or the same with approval.
     Narrower,
     /// Other approvals are asked for.
@@ -59,9 +64,13 @@ pub struct Diff {
     pub old: String,
     /// The hash of the new one.
     pub new: String,
-    /// Changes of permissions, what is wider first.
+    /// Rules and other entries that differ, those that may be wider first. Nothing that they say is left out.
+    pub rules: Vec<Entry>,
+    /// Changes of permissions that samples show, what is wider first.
     pub changes: Vec<Change>,
-    /// Settings that differ.
+    /// Settings that differ and are weaker.
+    pub weaker: Vec<Setting>,
+    /// Other settings that differ.
     pub settings: Vec<Setting>,
     /// Whether there were too many combinations to compare all.
     pub partial: bool,
@@ -78,10 +87,23 @@ impl Policy {
     // INVARIANT: where a sampled call is decided otherwise, its caller and tool are told (test:
     // no_sampled_change_is_missed).
     pub fn diff(&self, new: &Self) -> Result<Diff, globset::Error> {
+        self.diff_within(new, MOST_DECISIONS)
+    }
+
+    /// Compares with so many decisions at most.
+    pub(in super::super) fn diff_within(&self, new: &Self, decisions: usize) -> Result<Diff, globset::Error> {
         let (old, new) = (&self.core, &new.core);
         if old.hash == new.hash && old.tools.len() == new.tools.len() {
             let hash = old.hash.clone();
-            return Ok(Diff { old: hash.clone(), new: hash, changes: Vec::new(), settings: Vec::new(), partial: false });
+            return Ok(Diff {
+                old: hash.clone(),
+                new: hash,
+                rules: Vec::new(),
+                changes: Vec::new(),
+                weaker: Vec::new(),
+                settings: Vec::new(),
+                partial: false,
+            });
         }
         let mut samples = Samples::of(&[old, new])?;
         let mut found: BTreeMap<Same, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
@@ -90,7 +112,7 @@ impl Policy {
         samples.partial |= callers.len() > MOST_CALLERS;
         callers.truncate(MOST_CALLERS);
         in_order(&mut callers);
-        let most = samples.most_calls(names.len(), callers.len(), 2);
+        let most = samples.most_calls(decisions, names.len(), callers.len(), 2);
         for name in names {
             let (before, after) = (old.tool(name).map(|(_, entry)| entry), new.tool(name).map(|(_, entry)| entry));
             let Some(entry) = after.or(before) else { continue };
@@ -121,7 +143,11 @@ impl Policy {
                 |(tools, callers)| Change { direction, callers, tools, targets: targets.clone(), before: before.clone(), after: after.clone() };
             changes.extend(by_tools.into_iter().map(change));
         }
-        Ok(Diff { old: old.hash.clone(), new: new.hash.clone(), changes, settings: changed(old, new), partial: samples.partial })
+        let said = [Said::of(old), Said::of(new)];
+        let [before, after] = &said;
+        let (weaker, settings) = settings::changed(before, after);
+        let rules = entries::changed([old, new], [before, after]);
+        Ok(Diff { old: old.hash.clone(), new: new.hash.clone(), rules, changes, weaker, settings, partial: samples.partial })
     }
 }
 
@@ -130,14 +156,15 @@ fn direction(before: &Outcome, after: &Outcome) -> Option<Direction> {
         std::cmp::Ordering::Less => Some(Direction::Wider),
         std::cmp::Ordering::Greater => Some(Direction::Narrower),
         // Another reason for the same refusal permits nothing.
-        std::cmp::Ordering::Equal => (after.kind() > DecisionKind::Deny && before != after).then_some(Direction::Approvals),
+        std::cmp::Ordering::Equal if after.kind() == DecisionKind::Deny || before == after => None,
+        std::cmp::Ordering::Equal => Some(if after.asks_less_than(before) { Direction::Weaker } else { Direction::Approvals }),
     }
 }
 
 fn words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Permitted => "permitted".to_owned(),
-        Outcome::Approval(needs) => format!("with {needs}"),
+        Outcome::Approval(required) => format!("with {required}"),
         Outcome::Denied(reason) => {
             let rule = reason.rule.as_ref().map_or_else(String::new, |rule| format!("`{rule}`: "));
             format!("denied ({rule}{})", reason.because)
@@ -197,7 +224,7 @@ impl Change {
         let Self { before, after, .. } = self;
         match self.direction {
             Direction::Wider if after == "permitted" => format!("{callers} may now call {tools}{at} without approval; before: {before}"),
-            Direction::Wider => format!("{callers} may now call {tools}{at} {after}; before: {before}"),
+            Direction::Wider | Direction::Weaker => format!("{callers} may now call {tools}{at} {after}; before: {before}"),
             Direction::Narrower if after.starts_with("denied") => format!("{callers} may no longer call {tools}{at}: {after}; before: {before}"),
             _ => format!("{callers} may call {tools}{at} only {after}; before: {before}"),
         }
@@ -208,6 +235,6 @@ impl Diff {
     /// Whether anything differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.settings.is_empty()
+        self.rules.is_empty() && self.changes.is_empty() && self.weaker.is_empty() && self.settings.is_empty()
     }
 }

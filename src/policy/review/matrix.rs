@@ -12,6 +12,7 @@ use super::super::compile::{Core, ToolEntry};
 use super::super::decision::DecisionKind;
 use super::super::glob_table::WILD;
 use super::callers::{MOST_CALLERS, Sampled, in_order, is_named};
+use super::calls::MOST_DECISIONS;
 use super::outcome::{Outcome, Reason};
 use super::samples::{Samples, Tried, ask};
 
@@ -124,7 +125,7 @@ impl Policy {
         samples.partial |= callers.len() > MOST_CALLERS;
         callers.truncate(MOST_CALLERS);
         in_order(&mut callers);
-        let most = samples.most_calls(entries.len(), callers.len(), 1);
+        let most = samples.most_calls(MOST_DECISIONS, entries.len(), callers.len(), 1);
         let mut tools = Vec::new();
         for entry in entries {
             let calls = samples.calls(entry, &[core], most);
@@ -156,7 +157,7 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried]) -
     for outcome in outcomes.iter().filter(|outcome| seen.insert(*outcome)) {
         match outcome {
             Outcome::Denied(reason) => denials.push(reason.clone()),
-            Outcome::Approval(needs) => approvals.push(needs.clone()),
+            Outcome::Approval(required) => approvals.push(required.to_string()),
             Outcome::Permitted => {}
         }
     }
