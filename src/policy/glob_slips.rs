@@ -33,7 +33,7 @@ pub(super) fn of_text(text: &str, subject: Subject) -> Option<Slip> {
         match c {
             '[' if after.starts_with("[:") => return said("has `[:…:]`, which is read as single letters", "write the range: `[0-9]`"),
             '[' => {
-                let Some((_, after)) = Class::read(after) else { return None }; // it will not compile
+                let (_, after) = Class::read(after)?; // else it will not compile
                 rest = after;
                 continue;
             }
