@@ -14,7 +14,7 @@ use opsgate_tools::scope::ScopeKind;
 use unicode_normalization::UnicodeNormalization;
 
 use super::glob_slips;
-use super::glob_table::{Fixed, GlobTable};
+use super::glob_table::{Fixed, GlobTable, WILD};
 use super::normalise::{fold, unseen};
 
 /// The longest glob, in bytes.
@@ -179,8 +179,6 @@ impl Pattern {
 pub(super) fn covers_everything(text: &str) -> bool {
     matches!(text, "**" | "**/*" | "**/**")
 }
-
-const WILD: [char; 4] = ['*', '?', '[', '{'];
 
 fn braces(text: &str) -> usize {
     text.bytes().filter(|b| *b == b'{').count()

@@ -33,8 +33,7 @@ pub(super) fn of_text(text: &str, subject: Subject) -> Option<Slip> {
         match c {
             '[' if after.starts_with("[:") => return said("has `[:…:]`, which is read as single letters", "write the range: `[0-9]`"),
             '[' => {
-                let (_, after) = Class::read(after)?; // else it will not compile
-                rest = after;
+                rest = Class::read(after)?.1; // without one it will not compile
                 continue;
             }
             '{' if after.trim_start_matches(',').starts_with('}') => return said("has braces with nothing to choose", "drop them"),
