@@ -138,7 +138,8 @@ impl Reader<'_> {
 
     fn names_exist(&mut self, when: &Conditions, effect: Effect, file: &File) {
         for role in when.roles.iter().flatten() {
-            if self.roles.contains(&role.value) {
+            // Looking for the nearest name is work, and no more warnings are told than this.
+            if self.roles.contains(&role.value) || self.warnings.len() >= MOST {
                 continue;
             }
             let roles = self.roles.iter().map(String::as_str);
