@@ -43,6 +43,7 @@ mod roots;
 mod sentences;
 #[cfg(test)]
 mod tests;
+mod tool_index;
 mod tools;
 mod write;
 mod yaml;

@@ -6,9 +6,10 @@ use opsgate_tools::scope::{ScopeKind, Scopes};
 use opsgate_tools::tool::Class;
 
 use super::super::catalogue::is_local;
-use super::super::compile::{CompiledRule, Core, ToolEntry};
+use super::super::compile::{CompiledRule, Core};
 use super::super::model::Effect;
 use super::super::normalise::fold;
+use super::super::tool_index::ToolEntry;
 use super::samples::{Samples, Tried};
 use super::touches::{can_touch_folder, touches};
 

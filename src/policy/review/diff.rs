@@ -7,8 +7,9 @@ use opsgate_tools::scope::ScopeKind;
 use serde::Serialize;
 
 use super::super::Policy;
-use super::super::compile::{Core, ToolEntry};
+use super::super::compile::Core;
 use super::super::decision::DecisionKind;
+use super::super::tool_index::ToolEntry;
 use super::callers::{MOST_CALLERS, in_order};
 use super::calls::MOST_DECISIONS;
 use super::entries::{self, Entry};

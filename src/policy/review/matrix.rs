@@ -8,9 +8,10 @@ use opsgate_tools::tool::Class;
 use serde::Serialize;
 
 use super::super::Policy;
-use super::super::compile::{Core, ToolEntry};
+use super::super::compile::Core;
 use super::super::decision::DecisionKind;
 use super::super::glob_table::WILD;
+use super::super::tool_index::ToolEntry;
 use super::callers::{MOST_CALLERS, Sampled, in_order, is_named};
 use super::calls::MOST_DECISIONS;
 use super::outcome::{Outcome, Reason};

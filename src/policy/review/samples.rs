@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{Timestamp, ToSpan};
 use opsgate_tools::scope::{ScopeKind, Scopes};
 
-use super::super::compile::{Core, ToolEntry};
+use super::super::compile::Core;
 use super::super::decision::{ChangePart, Decision, Facts, Trigger};
 use super::super::glob::{Compare, Pattern};
 use super::super::normalise::scope_spelling;
+use super::super::tool_index::ToolEntry;
 use super::callers::{Sampled, callers};
 use super::instances::{fixed_ends, instances};
 use super::marks::Marks;
