@@ -120,9 +120,9 @@ fn diff_says_whose_permissions_change() {
             &[
                 "rules:\n  rule `keys` changed, may be wider: paths went `**/*.pem`, came `**/*.key`\nwider:\n",
                 "wider:\n  `key:ci-*` and `local:*` may now call `github_get_file`",
-                "path `**/*.pem`, without approval; before: denied (`keys`: a rule of the policy denies it)",
+                "path `**/*.pem`; before: denied (`keys`: a rule of the policy denies it)",
                 "narrower:\n  `key:ci-*` and `local:*` may no longer call `github_get_file`",
-                "path `**/*.key`,: denied (`keys`",
+                "path `**/*.key`: denied (`keys`",
             ],
         ),
         (

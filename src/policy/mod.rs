@@ -70,7 +70,7 @@ pub use replay::{Archive, Hidden, LogState, Redecided, Replay, ReplayReport, Tal
 pub use review::draw::draw;
 pub use review::schema::schema;
 pub use review::touches::touches;
-pub use review::{Became, Cell, Change, Column, Diff, Direction, Entry, Key, Look, Matrix, May, Reason, Row, Setting, Target};
+pub use review::{Became, Cell, Change, Column, Diff, Direction, Entry, Key, Look, Matrix, May, Reason, Row, Says, Setting, Target};
 pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 

@@ -39,7 +39,8 @@ pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
     } else {
         show(&matrix);
     }
-    Ok(exit::OK)
+    // What was not tried may be otherwise.
+    Ok(if matrix.partial { exit::FINDING } else { exit::OK })
 }
 
 fn show(matrix: &Matrix) {
@@ -92,8 +93,12 @@ fn show(matrix: &Matrix) {
         out::say("");
     }
     notes.iter().zip(1..).for_each(|(note, number)| out::say(format!("[{number}] {note}")));
+    if !matrix.rules.is_empty() {
+        out::say(format!("{}:", "rules and other entries".bold()));
+        matrix.rules.iter().for_each(|one| out::say(format!("  {}", one.sentence())));
+    }
     if matrix.partial {
-        out::say("there were too many combinations to try them all");
+        out::say("there were too many combinations to try them all: a cell may be otherwise with arguments that were not tried");
     }
 }
 

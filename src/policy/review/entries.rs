@@ -83,6 +83,48 @@ pub struct Key {
     pub may_be_wider: bool,
 }
 
+/// What a rule or another entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Says {
+    /// As in [`Entry`].
+    pub section: &'static str,
+    /// As in [`Entry`].
+    pub name: String,
+    /// What it says, by key; what is no list is one word.
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// Everything that the entries of a policy say.
+pub(super) fn all(policy: &Policy) -> Vec<Says> {
+    let words = |said: &Said| if let Said::Set(set) = said { set.iter().cloned().collect() } else { vec![said.text()] };
+    let says = |((section, name), keys): ((usize, &str), Keys<'_>)| {
+        let (section, _) = LISTS.get(section)?;
+        Some(Says { section, name: name.to_owned(), keys: keys.into_iter().map(|(key, said)| (key, words(said))).collect() })
+    };
+    entries(policy).into_iter().filter_map(says).collect()
+}
+
+impl Says {
+    /// In a line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let is_usual = |key: &str, words: &[String]| key == "mode" && words.iter().all(|word| word == "enforce");
+        let mut keys: Vec<_> = self.keys.iter().filter(|(key, words)| !is_usual(key, words)).collect();
+        keys.sort_by_key(|(key, _)| (*key != "effect", *key == "because"));
+        let said = |(key, words): (&String, &Vec<String>)| match (key.as_str(), words.as_slice()) {
+            ("effect", [effect]) => effect.clone(),
+            (_, []) => format!("{key} none"),
+            ("because", [because]) => format!("because {because}"),
+            _ => format!("{key} {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+        };
+        format!("{} `{}`: {}", one_of(self.section), self.name, keys.into_iter().map(said).collect::<Vec<_>>().join("; "))
+    }
+}
+
+fn one_of(section: &'static str) -> &'static str {
+    ONE.iter().find(|(many, _)| *many == section).map_or(section, |(_, one)| one)
+}
+
 /// One entry's settings, by key.
 type Keys<'p> = BTreeMap<String, &'p Said>;
 
@@ -189,8 +231,7 @@ impl Entry {
         let mut keys: Vec<&Key> = self.keys.iter().filter(is_usual).collect();
         keys.sort_by_key(|key| (key.key != "effect", !key.may_be_wider, key.key == "because"));
         let keys: Vec<String> = keys.into_iter().map(|key| key.sentence(self.became)).collect();
-        let one = ONE.iter().find(|(section, _)| *section == self.section).map_or(self.section, |(_, one)| one);
-        format!("{one} `{}` {became}{wider}: {}", self.name, keys.join("; "))
+        format!("{} `{}` {became}{wider}: {}", one_of(self.section), self.name, keys.join("; "))
     }
 }
 

@@ -63,7 +63,7 @@ fn filled(glob: &str, deep: &str) -> String {
         } else if let (true, Some((class, after))) = (c == '[', rest.strip_prefix('[').and_then(|inside| inside.split_once(']'))) {
             let excluded = class.strip_prefix(['!', '^']);
             let member = match excluded {
-                Some(excluded) => ('0'..='z').find(|c| c.is_ascii_alphanumeric() && !excluded.contains(*c)),
+                Some(excluded) => ('0'..='z').filter(char::is_ascii_alphanumeric).chain(OTHERS.chars()).find(|c| !is_in_class(excluded, *c)),
                 None => class.chars().next(),
             };
             name.extend(member);
@@ -74,6 +74,16 @@ fn filled(glob: &str, deep: &str) -> String {
         }
     }
     name
+}
+
+/// What is tried where a class excludes every letter and figure.
+const OTHERS: &str = "_-.+@~=,é";
+
+/// Whether a class, `a-z_`, has the character.
+fn is_in_class(class: &str, c: char) -> bool {
+    let members: Vec<char> = class.chars().collect();
+    let is_in_range = |range: &[char]| matches!(range, [from, '-', to] if (*from..=*to).contains(&c));
+    members.contains(&c) || members.windows(3).any(is_in_range)
 }
 
 #[cfg(test)]
@@ -95,6 +105,8 @@ mod tests {
             "**/id_{rsa,dsa}*",
             "[a-d]*/**",
             "[!a-z]x",
+            "[!a-z0-9A-Z]*",
+            "[!!-~]*",
             "x?",
             "{a,{b,c}/**}",
             "**/.ssh/**",

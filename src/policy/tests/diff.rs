@@ -274,3 +274,35 @@ fn every_glob_that_goes_is_named() {
     assert_eq!((diff.rules.len(), diff.rules[0].may_be_wider, diff.rules[0].keys[0].went.len()), (1, true, 59));
     assert!((1..60).all(|n| diff.rules[0].sentence().contains(&format!("`d{n}/**`"))));
 }
+
+/// A value that no sample is: every cell that a rule about it could change says so.
+#[test]
+fn a_rule_of_which_no_sample_is_found_is_told() {
+    let of = |rule: &str| {
+        let text = format!("version: 1\nsystems: {{workspace: {{mode: read_only}}}}\ncallers: {{\"local:*\": {{}}}}\nrules: [{rule}]\n");
+        let matrix = policy(&text).matrix(&[]).unwrap();
+        assert!(!matrix.partial);
+        let row = matrix.tools.iter().find(|row| row.tool == "workspace_read_file").unwrap();
+        (row.cells[0].may, Matrix::text(&row.cells[0], &matrix.notes()), matrix)
+    };
+    let rare = "paths: [\"[!]a]x\"]";
+    let (may, text, matrix) = of(&format!("{{id: rare, allow: {{tools: [workspace_read_file], {rare}}}}}"));
+    assert!(may == May::Some && text.starts_with("some ["), "{text}");
+    assert!(matrix.notes().contains(&"by rule `rare`, of which no sample was found".to_owned()));
+    let (may, text, _) = of(&format!("{{id: all, allow: {{tools: [workspace_read_file]}}}}, {{id: rare, deny: {{{rare}}}}}"));
+    assert!(may == May::Some, "{text}");
+    let (may, text, _) = of("{id: r, allow: {tools: [workspace_read_file], paths: [\"[!a-z0-9A-Z]*\"]}}");
+    assert!(may == May::Some && text.contains("by path"), "{text}");
+}
+
+#[test]
+fn a_glob_of_a_rule_is_in_the_matrix() {
+    let page = |glob: &str| {
+        let text = format!(
+            "version: 1\ndefaults: {{read: allow}}\nsystems: {{github: {{mode: mock}}}}\ncallers: {{\"local:*\": {{}}}}\nrules: [{{id: d, deny: {{paths: [\"{glob}\"]}}}}]\n"
+        );
+        policy(&text).matrix(&[]).unwrap().markdown()
+    };
+    assert!(page("**/*.pem").contains("- rule `d`: deny; paths `**/*.pem`\n"), "{}", page("**/*.pem"));
+    assert_ne!(page("**/*.pem"), page("**/*.pem2"));
+}
