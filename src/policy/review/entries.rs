@@ -104,20 +104,42 @@ pub(super) fn all(policy: &Policy) -> Vec<Says> {
     entries(policy).into_iter().filter_map(says).collect()
 }
 
+/// A list that is longer is one glob a line, where lines are compared.
+const MOST_IN_A_LINE: usize = 6;
+
 impl Says {
     /// In a line.
     #[must_use]
     pub fn sentence(&self) -> String {
+        let said: Vec<String> = self.said().into_iter().map(|(key, words)| format!("{key}{}", words.join(", "))).collect();
+        format!("{} `{}`: {}", one_of(self.section), self.name, said.join("; "))
+    }
+
+    /// As an item of a Markdown list; each glob of a long list is a line of its own, so that the one which differs is seen.
+    #[must_use]
+    pub fn item(&self) -> String {
+        let (long, short): (Vec<_>, Vec<_>) = self.said().into_iter().partition(|(_, words)| words.len() > MOST_IN_A_LINE);
+        let short: Vec<String> = short.into_iter().map(|(key, words)| format!("{key}{}", words.join(", "))).collect();
+        let first = format!("- {} `{}`: {}", one_of(self.section), self.name, short.join("; "));
+        let mut item = format!("{}\n", first.trim_end());
+        for (key, words) in long {
+            words.iter().for_each(|word| item += &format!("  - {key}{word}\n"));
+        }
+        item
+    }
+
+    /// What it does, what it is about, and why: each key as it begins, with its words.
+    fn said(&self) -> Vec<(String, Vec<String>)> {
         let is_usual = |key: &str, words: &[String]| key == "mode" && words.iter().all(|word| word == "enforce");
         let mut keys: Vec<_> = self.keys.iter().filter(|(key, words)| !is_usual(key, words)).collect();
         keys.sort_by_key(|(key, _)| (*key != "effect", *key == "because"));
-        let said = |(key, words): (&String, &Vec<String>)| match (key.as_str(), words.as_slice()) {
-            ("effect", [effect]) => effect.clone(),
-            (_, []) => format!("{key} none"),
-            ("because", [because]) => format!("because {because}"),
-            _ => format!("{key} {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+        let said = |(key, words): (&String, &Vec<String>)| match key.as_str() {
+            "effect" => (String::new(), words.clone()),
+            "because" => ("because ".to_owned(), words.clone()),
+            _ if words.is_empty() => (format!("{key} none"), Vec::new()),
+            _ => (format!("{key} "), words.iter().map(|word| format!("`{word}`")).collect()),
         };
-        format!("{} `{}`: {}", one_of(self.section), self.name, keys.into_iter().map(said).collect::<Vec<_>>().join("; "))
+        keys.into_iter().map(said).collect()
     }
 }
 

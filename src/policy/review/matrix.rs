@@ -275,7 +275,7 @@ impl Matrix {
         }
         if !self.rules.is_empty() {
             page += "\n## Rules and other entries\n\n";
-            self.rules.iter().for_each(|one| page += &format!("- {}\n", one.sentence()));
+            self.rules.iter().for_each(|one| page += &one.item());
         }
         if self.partial {
             page += "\nThere were too many combinations to try them all.\n";

@@ -64,7 +64,7 @@ impl Policy {
 fn whole(core: &Core) -> Value {
     let systems = core.systems.iter().map(|(name, system)| {
         let lists: Map<String, Value> = system.listed.iter().map(|(kind, list)| (key(*kind).to_owned(), texts(list))).collect();
-        let roots = system.roots.as_ref().map(|roots| texts(roots));
+        let roots = system.roots.as_ref().map(texts);
         (name.clone(), json!({ "mode": system.mode.name(), "roots": roots, "commands": system.commands, "author": system.author, "lists": lists }))
     });
     let callers = core.callers().map(|profile| (profile.matched.clone(), json!({ "owner": profile.owner, "roles": profile.roles })));
