@@ -41,10 +41,11 @@ struct Family {
     names_tools: bool,
 }
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 8] = [
     Family { name: "deny rules that name tools", entry: deny_named, section: "rules", ask: READ, names_tools: true },
     Family { name: "deny rules for every tool", entry: deny_common, section: "rules", ask: READ, names_tools: false },
     Family { name: "deny rules for every tool, hard globs", entry: deny_hard, section: "rules", ask: READ, names_tools: false },
+    Family { name: "deny rules for one folder", entry: deny_one_folder, section: "rules", ask: READ, names_tools: false },
     Family { name: "allow rules that name tools", entry: allow_read, section: "rules", ask: READ, names_tools: true },
     Family { name: "a write among allow rules", entry: allow_write, section: "rules", ask: WRITE, names_tools: true },
     Family { name: "callers", entry: caller, section: "callers", ask: READ, names_tools: false },
@@ -128,6 +129,11 @@ fn deny_named(n: usize) -> String {
 
 fn deny_common(n: usize) -> String {
     format!("  - {{id: r{n}, deny: {{paths: [\"d{n}/**\", \"**/*.x{n}\"]}}}}\n")
+}
+
+/// All of them name the path that is asked for, each with a repository of its own: a decision looks at every one.
+fn deny_one_folder(n: usize) -> String {
+    format!("  - {{id: r{n}, deny: {{tools: [{READ}], repos: [\"acme/r{n}\"], paths: [\"src/**\"]}}}}\n")
 }
 
 /// Globs that only a regular expression can match.

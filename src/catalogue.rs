@@ -51,14 +51,14 @@ pub fn standing(settings: &Settings) -> Standing {
     Standing::of_this_process(policy_path(settings).as_deref(), &settings.home)
 }
 
-/// All tools under this policy.
+/// All tools under this policy, of a gateway that stands so to its callers: what explains a decision takes it as what decides does.
 ///
 /// # Errors
 /// Where two tools share a name.
-pub fn registry(policy: &Arc<Policy>, settings: &Settings) -> Result<Registry, DuplicateTool> {
+pub fn registry(policy: &Arc<Policy>, settings: &Settings, standing: &Standing) -> Result<Registry, DuplicateTool> {
     let systems = systems(policy, settings);
     let others = Registry::new(systems.clone())?;
-    let standing = standing(settings);
+    let standing = standing.clone();
     let same_user = Arc::new(move |caller: &str| standing.towards_id(caller) == Trust::SameUser);
     let own = [read(Whoami::new(policy.clone())), read(Explain::new(policy.clone(), others, settings.write_mode_off, same_user))];
     Registry::new(systems.into_iter().chain(own))

@@ -89,7 +89,7 @@ impl Gateway {
     /// Each cause by its own kind; nothing is left half open.
     pub fn open(settings: &Settings) -> Result<Arc<Self>, StartError> {
         let own = settings.clone();
-        let tools = move |policy: &Arc<Policy>| crate::catalogue::registry(policy, &own);
+        let tools = move |policy: &Arc<Policy>, standing: &Standing| crate::catalogue::registry(policy, &own, standing);
         Self::open_with(settings, &crate::catalogue::catalogue()?, Arc::new(RealFiles), Box::new(tools))
     }
 

@@ -187,6 +187,35 @@ fn with_both_keys_and_a_token_the_real_calls_arrive() {
 }
 
 #[test]
+fn a_token_that_was_rotated_is_not_used_behind_the_scrubber() {
+    let server = Server::answering(|request| {
+        let mut issue = issue();
+        issue["title"] = json!(request.lines().find(|line| line.starts_with("authorization: ")));
+        json!([issue])
+    });
+    let home = Home::with_policy(&policy("mock"));
+    let (file, key) = (home.path().join("token"), home.key("ci"));
+    let tokens = [fresh_token(), fresh_token()];
+    std::fs::write(&file, &tokens[0]).unwrap();
+    let variables = [("GITHUB_API_URL", server.url.as_str()), ("ENABLE_REAL_GITHUB_CALLS", "true"), ("GITHUB_TOKEN_FILE", file.to_str().unwrap())];
+    let served = home.serve_with(&variables, &[]);
+    std::fs::write(&file, &tokens[1]).unwrap();
+    std::fs::write(home.path().join("next.yaml"), policy("read_only")).unwrap();
+    std::fs::rename(home.path().join("next.yaml"), home.path().join("policy.yaml")).unwrap();
+    let adopted = || home.entries_so_far().iter().filter(|entry| entry["type"] == "policy.loaded").count() == 2;
+    while !adopted() || !served.log().contains("a new policy is in force") {
+        std::thread::sleep(std::time::Duration::from_millis(20)); // two cores are shared with the gateway
+    }
+    let http = Http { url: served.url(), key: Some(&key) };
+    let listed = http.call("github_list_issues", json!({ "repo": "acme/app" })).text;
+    assert_eq!(server.seen().len(), 1);
+    assert!(server.seen()[0].contains(&format!("authorization: Bearer {}\r\n", tokens[0])), "{}", server.seen()[0]);
+    assert!(listed.contains("[REDACTED:") && tokens.iter().all(|token| !listed.contains(token)), "{listed}");
+    assert!(served.terminate().success());
+    assert!(!home.entries().iter().any(|entry| tokens.iter().any(|token| entry.to_string().contains(token))));
+}
+
+#[test]
 fn a_certificate_must_be_one_that_the_machine_trusts() {
     let home = Home::with_policy(&policy("read_only"));
     let token = fresh_token();

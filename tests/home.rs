@@ -38,6 +38,19 @@ fn no_home_at_all_is_told() {
 }
 
 #[test]
+fn a_home_that_lost_its_policy_does_not_start() {
+    let home = Home::with_policy("version: 1\ncallers: {\"local:*\": {}}\nsystems: {policy: {}}\ndefaults: {read: allow}\n");
+    let whoami = || home.run(&["call", "policy_whoami"]);
+    assert!(home.serve(&["--socket-only"]).terminate().success());
+    std::fs::remove_file(home.path().join("policy.yaml")).unwrap();
+    let refused = whoami();
+    assert_eq!(refused.status.code(), Some(64), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("cannot be read") && text(&refused.stderr).contains("`policies`"), "{}", text(&refused.stderr));
+    std::fs::remove_file(home.path().join("policies/of-this-home")).unwrap();
+    assert_eq!(whoami().status.code(), Some(0), "the shipped policy");
+}
+
+#[test]
 fn an_unknown_variable_is_told_with_the_right_one() {
     let home = Home::new();
     let output = home.opsgate(&["tools"]).env("OPSGATE_POLCY", "x").output().unwrap();

@@ -141,5 +141,5 @@ cases:
     std::fs::write(&file, cases.replace("count: 1", "count: 2")).unwrap();
     let output = home.run(&["policy", "test", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stdout).contains("with 1 of any approvers"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("with 1 approval of any approver within"), "{}", text(&output.stdout));
 }

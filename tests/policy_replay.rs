@@ -133,8 +133,8 @@ fn a_new_policy_s_changes_are_listed_before_it_is_deployed() {
     for expected in [
         "true workspace_read_file deny (rule_denied) by no-docs -> permit by defaults.read",
         "true workspace_write_file deny (rule_denied) by no-docs -> permit by files",
-        "true workspace_create_branch needs_approval -> permit by branches",
-        "true github_create_issue deny (outside_hours) by environments.closed.hours -> permit by issues",
+        "true workspace_create_branch needs_approval, with 1 approval of any approver within 30 min -> permit by branches",
+        "true github_create_issue deny (outside_hours) by environments.closed.hours -> permit by issues, in mock",
         "false workspace_read_file permit by defaults.read -> deny (rule_denied) by no-docs",
     ] {
         assert!(told.iter().any(|one| one == expected), "{expected} is not in {told:#?}");
@@ -150,6 +150,27 @@ fn a_new_policy_s_changes_are_listed_before_it_is_deployed() {
 }
 
 #[test]
+fn other_approvals_for_the_same_decision_are_a_change() {
+    let (home, _repository) = lived_in();
+    let needed = home.entries().into_iter().find(|entry| entry["data"]["decision"] == "needs_approval").unwrap();
+    let required = json!({ "approvals": [{ "count": 1, "group": null }], "expires_ms": 1_800_000, "mfa": false, "people": 1 });
+    assert_eq!(needed["data"]["required"], required);
+    let file = home.path().join("new.yaml");
+    for (approvals, changed) in [("approvals: 2", 1), ("approvals: 1", 0)] {
+        let new = policy().replace("[workspace_create_branch]}", &format!("[workspace_create_branch]}}, {approvals}"));
+        std::fs::write(&file, new).unwrap();
+        let (code, said, report) = replay(&home, &["--policy", file.to_str().unwrap()]);
+        assert_eq!((code, &report["changed"], &report["wider"]), (Some(changed), &json!(changed), &json!(0)), "{said}");
+    }
+    // So is another mode, where the decision is the same.
+    std::fs::write(&file, policy().replace("workspace: {mode: approval_required_write}", "workspace: {mode: dry_run}")).unwrap();
+    let (code, said, report) = replay(&home, &["--policy", file.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{said}");
+    let told: Vec<&str> = report["changes"].as_array().unwrap().iter().map(|change| change["would_be"].as_str().unwrap()).collect();
+    assert!(told.contains(&"permit by files, in dry_run"), "{told:?}");
+}
+
+#[test]
 fn a_scrubbed_name_and_an_absent_policy_are_undecidable() {
     let repository = Repository::with(&[("a.txt", "one\n")]);
     let home = Home::with_policy(&policy());
@@ -158,14 +179,14 @@ fn a_scrubbed_name_and_an_absent_policy_are_undecidable() {
     client.refusal("workspace_read_file", json!({ "path": format!("docs/{}", fresh_secret()) }));
     assert!(client.close().success());
     let (code, said, report) = replay(&home, &[]);
-    assert_eq!((code, &report["same"]), (Some(0), &json!(1)), "{said}");
+    assert_eq!((code, &report["same"]), (Some(1), &json!(1)), "{said}");
     assert!(said.contains("scrubbed"), "{said}");
 
     // The home forgot the policy it decided under.
     std::fs::write(home.path().join("policy.yaml"), policy() + "# another\n").unwrap();
     let _ = std::fs::remove_dir_all(home.path().join("policies"));
     let (code, said, report) = replay(&home, &[]);
-    assert_eq!((code, &report["same"], &report["absent_policies"].as_array().unwrap().len()), (Some(0), &json!(0), &1), "{said}");
+    assert_eq!((code, &report["same"], &report["absent_policies"].as_array().unwrap().len()), (Some(1), &json!(0), &1), "{said}");
     assert!(said.contains("not in the home's archive"), "{said}");
     // And found it again.
     let old = policy();

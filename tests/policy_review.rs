@@ -175,6 +175,43 @@ fn matrix_says_on_what_it_depends() {
 }
 
 #[test]
+fn a_name_that_nobody_has_is_told() {
+    let home = Home::with_policy(&with(""));
+    for (args, part) in [
+        (&["explain", "github-list-issues"][..], "did you mean `github_list_issues`?"),
+        (&["explain", "policy_whoami", "--caller", "kye:x"], "did you mean `key`?"),
+        (&["explain", "policy_whoami", "--caller", "x"], "such as `key:`"),
+        (&["matrix", "--caller", "kye:*"], "did you mean `key`?"),
+        (&["matrix", "--caller", "webhook:*"], "no caller of the policy is named by `webhook:*`"),
+    ] {
+        let output = home.run(&[&["policy"], args].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(part), "{args:?}: {:?} {said}", output.status.code());
+    }
+}
+
+/// What turns the reading direction, or is not seen, reaches neither terminal nor page; a page has no markup of the policy's writer.
+#[test]
+fn what_a_policy_says_is_shown_and_acts_on_nothing() {
+    let rules = "  - {id: a, deny: {tools: [github_list_issues]}, because: \"see\u{202e}<b>|`x`\u{200b}\"}\n";
+    let home = Home::with_policy(
+        &with(&rules.replace('\u{202e}', "\\u202e").replace('\u{200b}', "\\u200b")).replace("[developer]", "[\"dev\\u2066eloper\"]"),
+    );
+    let args = ["--args", "{\"repo\": \"acme/app\"}", "--caller", "local:uid=7"];
+    let explain = [&["policy", "explain", "github_list_issues"][..], &args].concat();
+    let as_json = [&explain[..], &["--json"]].concat();
+    for args in [&explain[..], &["policy", "matrix"], &["policy", "matrix", "--markdown"], &["policy", "matrix", "--json"], &as_json] {
+        let said = text(&home.run(args).stdout);
+        assert!(said.contains("see") && !said.contains(['\u{202e}', '\u{200b}', '\u{2066}']), "{args:?}: {said}");
+        match args.last() {
+            Some(&"--json") => assert!(serde_json::from_str::<Value>(&said).unwrap().to_string().contains("see\u{202e}"), "{said}"),
+            Some(&"--markdown") => assert!(said.contains("see\\u{202e}&lt;b>\\|\\`x\\`"), "{said}"),
+            _ => assert!(said.contains("see\\u{202e}<b>"), "{said}"),
+        }
+    }
+}
+
+#[test]
 fn each_command_shows_an_example() {
     let home = Home::new();
     for command in ["check", "matrix", "schema", "diff"] {

@@ -104,7 +104,8 @@ fn a_file_is_written_and_a_branch_made_and_both_are_recorded_and_committed() {
 fn fits(tool: &str, answer: &Value) {
     let known = catalogue::catalogue().unwrap();
     let policy = std::sync::Arc::new(Policy::parse(POLICY, "policy.yaml", &known).unwrap());
-    let specs = catalogue::specs(&catalogue::registry(&policy, &opsgate::home::Settings::default()).unwrap());
+    let settings = opsgate::home::Settings::default();
+    let specs = catalogue::specs(&catalogue::registry(&policy, &settings, &catalogue::standing(&settings)).unwrap());
     let schema = &specs.iter().find(|spec| spec.card.name == tool).unwrap().output_schema;
     let validator = jsonschema::validator_for(&Value::Object((**schema).clone())).unwrap();
     let errors: Vec<_> = validator.iter_errors(answer).map(|error| error.to_string()).collect();

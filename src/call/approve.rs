@@ -6,7 +6,6 @@
 use super::stage::{About, Approved, Authorised, Call, Refused};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
-use crate::policy::{Quorum, Requirement};
 
 impl Gateway {
     #[expect(clippy::unused_self, reason = "the stage's shape: the store of grants is the gateway's")]
@@ -15,19 +14,9 @@ impl Gateway {
         match requirement {
             None => Ok(Call { mark, stage: Approved { prepared, permit, judged } }),
             Some(requirement) => {
-                let message =
-                    format!("`{}` needs an approval here ({}), and this version cannot collect one", prepared.spec.card.name, quorums(&requirement));
+                let message = format!("`{}` needs {requirement} here, and this version cannot collect one", prepared.spec.card.name);
                 Err(mark.refuse(About::judged(&prepared, judged), Refusal::new(Code::ApprovalsUnavailable, message)))
             }
         }
     }
-}
-
-/// `1 of oncall and 2 of security`
-fn quorums(requirement: &Requirement) -> String {
-    let quorum = |q: &Quorum| match &q.group {
-        Some(group) => format!("{} of {group}", q.count),
-        None => format!("{} of anyone", q.count),
-    };
-    requirement.approvals.iter().map(quorum).collect::<Vec<_>>().join(" and ")
 }

@@ -41,8 +41,9 @@ impl Gateway {
             Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, Some(permit.risk()), permit.shadow()),
             Decision::Deny(denial) => (Some(denial.code), None, denial.shadow.as_slice()),
         };
+        let required = if let Decision::NeedsApproval(_, requirement) = &decision { Some(requirement.into()) } else { None };
         shadow.iter().for_each(|rule| self.metrics.shadowed(rule));
-        let judged = Judged { at, class: *class, change, decision: decision.name(), denial, risk, shadow: shadow.to_vec() };
+        let judged = Judged { at, class: *class, change, decision: decision.name(), denial, required, risk, shadow: shadow.to_vec() };
         (decision, judged)
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::stage::{About, CleanRefusal, Mark, Prepared};
 use crate::error::{Code, Refusal};
 use crate::limit::Kind;
-use crate::policy::{AuditLevel, ChangePart, Circumstance, DenialCode, Permit, Risk};
+use crate::policy::{AuditLevel, ChangePart, Circumstance, DenialCode, Permit, Required, Risk};
 use crate::scrub::{Clean, Counts, Scrubber};
 
 /// The caller, as the log names it.
@@ -64,6 +64,9 @@ struct CallEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'static str>,
     policy: &'a str,
+    /// What people must say first, where policy asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<&'a Required>,
     #[serde(skip_serializing_if = "Option::is_none")]
     risk: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -112,6 +115,7 @@ impl<'a> CallEntry<'a> {
             message: None,
             mode: None,
             policy: mark.in_force.policy.hash(),
+            required: judged.and_then(|judged| judged.required.as_ref()),
             risk: risk.map(|risk| format!("{:.2}", risk.score())),
             risk_because: risk.into_iter().flat_map(Risk::because).collect(),
             rule: None,
@@ -165,20 +169,18 @@ struct Kept {
     answer: bool,
 }
 
-const LEVELS: [(AuditLevel, Kept); 4] = [
-    (AuditLevel::None, Kept { words: false, args: false, answer: false }),
-    (AuditLevel::Metadata, Kept { words: true, args: false, answer: false }),
-    (AuditLevel::Request, Kept { words: true, args: true, answer: false }),
-    (AuditLevel::RequestResponse, Kept { words: true, args: true, answer: true }),
-];
-
 impl Kept {
     fn of(mark: &Mark) -> Self {
         Self::at(mark.in_force.policy.settings().audit.level)
     }
 
     fn at(level: AuditLevel) -> Self {
-        LEVELS.iter().find(|(one, _)| *one == level).map_or(Self { words: true, args: true, answer: true }, |(_, kept)| *kept)
+        match level {
+            AuditLevel::None => Self { words: false, args: false, answer: false },
+            AuditLevel::Metadata => Self { words: true, args: false, answer: false },
+            AuditLevel::Request => Self { words: true, args: true, answer: false },
+            AuditLevel::RequestResponse => Self { words: true, args: true, answer: true },
+        }
     }
 }
 
@@ -251,7 +253,7 @@ pub(super) fn refused(
 }
 
 /// Refusals for rate that have no record but this one.
-pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy: &str) -> Result<CanonicalJson, NotCanonical> {
+pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64) -> Result<CanonicalJson, NotCanonical> {
     #[derive(Serialize)]
     struct Id {
         id: Clean<String>,
@@ -265,7 +267,8 @@ pub(super) fn counted(scrubber: &Scrubber, kind: &Kind, unrecorded: u64, policy:
         policy: &'a str,
         unrecorded: u64,
     }
-    CanonicalJson::sorted(&Counted { caller: Id { id: scrubber.text(&kind.caller).0 }, code: kind.code, tool: kind.tool, policy, unrecorded })
+    let caller = Id { id: scrubber.text(&kind.caller).0 };
+    CanonicalJson::sorted(&Counted { caller, code: kind.code, tool: kind.tool, policy: &kind.policy, unrecorded })
 }
 
 /// Ids for a record that belongs to no one call.
@@ -304,7 +307,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::Trigger;
+    use crate::policy::{Quorum, Trigger};
 
     /// Whether the slow way would write what serialising writes: then it is not gone.
     fn as_it_stands<T: Serialize>(entry: &T, keys: usize) {
@@ -319,6 +322,7 @@ mod tests {
         let (word, secret) = (Clean::from_fixed("word"), format!("ghp_{}abcd", uuid::Uuid::new_v4().simple()));
         let (args, scrubbed) = scrubber.json(json!({ "b": { "y": [1, null], "x": true }, "a": format!("{secret} password: {secret}") }));
         let names = ["one".to_owned(), "two".to_owned()];
+        let required = Required { approvals: vec![Quorum { group: Some("oncall".to_owned()), count: 2 }], expires_ms: 1, mfa: true, people: 2 };
         let entry = || CallEntry {
             args: Some(args.clone()),
             args_digest: Some("sha256:00".to_owned()),
@@ -335,6 +339,7 @@ mod tests {
             message: Some(&word),
             mode: Some("mock"),
             policy: "sha256:00",
+            required: Some(&required),
             risk: Some("0.50".to_owned()),
             risk_because: vec![Circumstance::Production],
             rule: Some(&word),
@@ -348,11 +353,11 @@ mod tests {
             unscoped_because: Some("it touches nothing"),
             write_mode_off: true,
         };
-        as_it_stands(&entry(), 27);
+        as_it_stands(&entry(), 28);
         // What an intent leaves out, what a refusal does, and what is never judged.
-        as_it_stands(&CallEntry { args_digest: None, code: None, denial: None, message: None, rule: None, unrecorded: 0, ..entry() }, 21);
-        as_it_stands(&CallEntry { incident: None, mode: None, rules: None, unscoped_because: None, ..entry() }, 23);
-        as_it_stands(&CallEntry { class: None, decided_at: None, decision: None, denial: None, change: &[], shadow: &[], ..entry() }, 21);
+        as_it_stands(&CallEntry { args_digest: None, code: None, denial: None, message: None, rule: None, unrecorded: 0, ..entry() }, 22);
+        as_it_stands(&CallEntry { incident: None, mode: None, rules: None, unscoped_because: None, ..entry() }, 24);
+        as_it_stands(&CallEntry { class: None, decided_at: None, decision: None, denial: None, change: &[], shadow: &[], ..entry() }, 22);
         let outcome = OutcomeEntry {
             answer: Some(&args),
             bytes: Some(1),

@@ -14,6 +14,7 @@ mod prepare;
 mod record;
 mod refuse;
 mod reply;
+mod roots;
 mod scrub;
 mod stage;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::identity::Caller;
 use crate::observe::Stage::{Admit, Approve, Authorise, Execute, Intend, Prepare, Record, Scrub};
 
 pub use reply::{Body, Reply, ReplyReceipt};
+pub use roots::within_roots;
 pub use stage::{Call, RawCall, Refused};
 
 impl Gateway {

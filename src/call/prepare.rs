@@ -8,6 +8,7 @@ use opsgate_tools::registry::FORBIDDEN;
 use opsgate_tools::tool::{CallContext, Class, Spec};
 use serde_json::{Map, Value};
 
+use super::roots::within_roots;
 use super::stage::{About, Admitted, Call, Mark, Prepared, Refused};
 use crate::error::{Code, Refusal};
 use crate::gateway::Gateway;
@@ -48,6 +49,13 @@ impl Gateway {
             let message = "the arguments of a write hold a secret, or the mark of one that was redacted; write neither";
             return Err(mark.refuse(about, Refusal::new(Code::HoldsSecret, message)));
         }
+        // INVARIANT: a repository that the policy in force takes away is read no more, whoever opened it before (test:
+        // tests/reload/roots.rs, a_root_that_is_taken_away_is_read_no_more). What is no tool of the workspace goes on without it.
+        let workspace = match workspace.as_deref().map_or(Ok(()), |workspace| within_roots(&mark.in_force.policy, &mark.caller, workspace)) {
+            Ok(()) => workspace,
+            Err(refusal) if spec.card.system == "workspace" => return Err(mark.refuse(about, refusal)),
+            Err(_) => None,
+        };
         // An answer that may be withheld whole is not told line by line before.
         let withhold = mark.in_force.policy.settings().scrub.on_exposure == OnExposure::Withhold;
         let progress = if withhold { Progress::default() } else { self.scrubbed(progress) };

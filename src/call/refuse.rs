@@ -7,7 +7,7 @@ use super::entry;
 use super::reply::Reply;
 use super::stage::{CleanRefusal, Refused};
 use crate::error::Code;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, InForce};
 use crate::limit::{Kind, Sampled};
 use crate::observe::{Fate, log};
 use crate::scrub::Clean;
@@ -16,7 +16,7 @@ impl Gateway {
     /// Records the refusals for rate that were only counted: those whose window is over, or all of them.
     pub(crate) fn record_floods(&self, all: bool) {
         for (kind, unrecorded) in self.flood.due(all) {
-            let data = entry::counted(&self.scrubber, &kind, unrecorded, self.policy().hash());
+            let data = entry::counted(&self.scrubber, &kind, unrecorded);
             let appended = data.map(|data| self.log.refused(&entry::fresh(), data));
             if !matches!(appended, Ok(Ok(_))) {
                 log::error(log::Component::Audit, "counted refusals could not be recorded").count("refusals", unrecorded).emit();
@@ -25,14 +25,14 @@ impl Gateway {
     }
 
     /// The name of a tool as metrics and counts may keep it: ours, or `unknown`.
-    fn known(&self, tool: &str) -> &'static str {
+    fn known(in_force: &InForce, tool: &str) -> &'static str {
         let forbidden = || FORBIDDEN.iter().find(|forbidden| forbidden.name == tool).map(|forbidden| forbidden.name);
-        self.in_force().registry.find(tool).map(|tool| tool.spec().card.name).or_else(forbidden).unwrap_or("unknown")
+        in_force.registry.find(tool).map(|tool| tool.spec().card.name).or_else(forbidden).unwrap_or("unknown")
     }
 
     pub(super) async fn refuse(&self, refused: Refused) -> Reply {
         let Refused { mark, about, refusal } = refused;
-        let known = self.known(&about.tool);
+        let known = Self::known(&mark.in_force, &about.tool);
         self.metrics.called(known, Fate::of(refusal.code), mark.started.elapsed());
         if let Some(detail) = &refusal.detail {
             log::warn(log::Component::Call, "a call failed")
@@ -47,7 +47,8 @@ impl Gateway {
         let code = refusal.code;
         let clean = CleanRefusal::of(&self.scrubber, refusal, mark.in_force.policy.settings().language);
         let unrecorded = if floods {
-            match self.flood.sample(&Kind { caller: mark.caller.id().clone(), code, tool: known }) {
+            let policy = mark.in_force.policy.hash().into();
+            match self.flood.sample(&Kind { caller: mark.caller.id().clone(), code, tool: known, policy }) {
                 Sampled::Record { unrecorded } => unrecorded,
                 Sampled::Skip(skipped) => return Reply::counted(&mark, clean, skipped),
             }

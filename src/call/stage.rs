@@ -18,7 +18,7 @@ use crate::error::{Code, Refusal};
 use crate::gateway::{Gateway, InForce};
 use crate::identity::Caller;
 use crate::limit::{Charge, Counted, Slot};
-use crate::policy::{ChangePart, DenialCode, Permit, Profile, Requirement, Risk, Trigger};
+use crate::policy::{ChangePart, DenialCode, Permit, Profile, Required, Requirement, Risk, Trigger};
 use crate::scrub::{Clean, Counts};
 
 /// A call as a door hands it in: identified, nothing judged yet.
@@ -90,6 +90,7 @@ pub(super) struct Judged {
     pub(super) change: Vec<ChangePart>,
     pub(super) decision: &'static str,
     pub(super) denial: Option<DenialCode>,
+    pub(super) required: Option<Required>,
     /// How risky it is; nothing of what was denied.
     pub(super) risk: Option<Risk>,
     /// The rules in `mode: shadow` that the call meets.

@@ -36,9 +36,10 @@ pub(super) async fn run(settings: Settings, args: &Args) -> Result<u8, Failure> 
     let bad = |error: &dyn std::fmt::Display| Failure::new(exit::BAD_CONFIGURATION, error);
     let catalogue = catalogue::catalogue().map_err(|e| bad(&e))?;
     let policy = Arc::new(load_policy(settings, &catalogue)?);
-    let registry = catalogue::registry(&policy, settings).map_err(|e| bad(&e))?;
+    let standing = catalogue::standing(settings);
+    let registry = catalogue::registry(&policy, settings, &standing).map_err(|e| bad(&e))?;
     let caller = args.caller.clone().unwrap_or_else(|| Caller::of_this_process().id().to_string());
-    let same_user = catalogue::standing(settings).towards_id(&caller) == Trust::SameUser;
+    let same_user = standing.towards_id(&caller) == Trust::SameUser;
     let specs: Vec<_> = catalogue::specs(&registry).into_iter().filter(|spec| policy.could_permit(&caller, same_user, spec)).collect();
     if args.json {
         let tools: Vec<_> = specs

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use opsgate_tools::http::{ApiUrl, EXPECTED};
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +22,8 @@ pub struct GithubSettings {
     /// `GITHUB_API_URL`, where it is set.
     pub api: Option<ApiUrl>,
     source: Option<Source>,
-    token: OnceLock<Result<SecretString, String>>,
+    /// Shared by all copies, so that none reads another token than the scrubber knows.
+    token: Arc<OnceLock<Result<SecretString, String>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,7 +54,7 @@ impl GithubSettings {
             (None, Some(file)) => Some(Source::File(file)),
             (None, None) => None,
         };
-        Ok(Self { real_calls, api, source, token: OnceLock::new() })
+        Ok(Self { real_calls, api, source, token: Arc::default() })
     }
 
     /// The variable that names a credential, where one does.
@@ -65,7 +66,8 @@ impl GithubSettings {
         })
     }
 
-    /// The token, or a sentence that says what is wrong with it and shows nothing of it. A file is read on first use, and once.
+    /// The token, or a sentence that says what is wrong with it and shows nothing of it. A file is read on first use, and once
+    /// for all copies of these settings.
     #[must_use]
     pub fn token(&self) -> Option<Result<SecretString, String>> {
         let source = self.source.as_ref()?;
@@ -142,9 +144,12 @@ mod tests {
         std::fs::write(file.path(), format!("{secret}\n")).unwrap();
         let path = file.path().to_str().unwrap();
         let settings = taken(&[("GITHUB_TOKEN_FILE", path)]).unwrap();
+        let copy = settings.clone();
         assert_eq!(settings.token().unwrap().unwrap().expose_secret(), secret);
         std::fs::remove_file(file.path()).unwrap();
-        assert_eq!(settings.token().unwrap().unwrap().expose_secret(), secret);
+        for settings in [&settings, &copy] {
+            assert_eq!(settings.token().unwrap().unwrap().expose_secret(), secret);
+        }
         assert!(!format!("{settings:?}").contains(&secret));
         let given = taken(&[("GITHUB_TOKEN", &secret)]).unwrap();
         assert_eq!(given.token().unwrap().unwrap().expose_secret(), secret);

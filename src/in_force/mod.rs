@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use opsgate_tools::registry::{DuplicateTool, Registry};
 
-use crate::home::{Home, HomeError, Settings};
+use crate::home::{Home, HomeError, Settings, write_private};
 use crate::observe::log;
 use crate::policy::{Catalogue, Policy, PolicyErrors};
 use crate::production::{self, Process, Unsafe};
@@ -87,6 +87,23 @@ impl LoadError {
             Self::Tools(_) => "tools",
         }
     }
+
+    /// What tells refusals of the same bytes and reason apart: a file that is gone, and then a folder. No word for a client.
+    fn kind(&self) -> String {
+        match self {
+            Self::Unreadable(errors) => errors.all().first().map(|finding| finding.message.clone()).unwrap_or_default(),
+            Self::Policy(_) | Self::Unsettled | Self::Unsafe(_) | Self::Tools(_) => String::new(),
+            Self::Exposed(_) | Self::LessTrust(_) | Self::Archive(_) => self.to_string(),
+        }
+    }
+
+    /// Whether it may pass without the file being touched: a folder above it is mended, a disk has room again.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::Exposed(_) | Self::LessTrust(_) | Self::Unsettled | Self::Archive(_) => true,
+            Self::Policy(_) | Self::Unsafe(_) | Self::Tools(_) => false,
+        }
+    }
 }
 
 /// The policy a gateway with these settings enforces: `OPSGATE_POLICY`, else `policy.yaml` in the home, else the shipped one.
@@ -106,8 +123,16 @@ const SHIPPED: &str = "policy.yaml (shipped)";
 #[must_use]
 pub fn policy_path(settings: &Settings) -> Option<PathBuf> {
     let in_home = settings.home.join("policy.yaml");
-    // A link that leads nowhere, or a file that cannot be looked at, is an error later and not the shipped policy.
-    settings.policy.clone().or_else(|| in_home.symlink_metadata().is_ok().then_some(in_home))
+    // A link that leads nowhere, a file that cannot be looked at, or one that is gone is an error later and not the shipped policy.
+    // INVARIANT: a home that had a policy of its own does not go back to the shipped one by itself (test: tests/home.rs,
+    // a_home_that_lost_its_policy_does_not_start).
+    let own = |path: &Path| path.symlink_metadata().is_ok() || had_its_own(&settings.home).symlink_metadata().is_ok();
+    settings.policy.clone().or_else(|| own(&in_home).then_some(in_home))
+}
+
+/// The mark of a home whose own `policy.yaml` was in force.
+fn had_its_own(home: &Path) -> PathBuf {
+    home.join("policies/of-this-home")
 }
 
 fn name_of(file: Option<&Path>) -> String {
@@ -121,8 +146,8 @@ pub(crate) struct Text {
     hash: String,
 }
 
-/// Makes the tools that a policy lets be.
-pub(crate) type Tools = Box<dyn Fn(&Arc<Policy>) -> Result<Registry, DuplicateTool> + Send + Sync>;
+/// Makes the tools that a policy lets be, for a gateway that stands so to its callers.
+pub(crate) type Tools = Box<dyn Fn(&Arc<Policy>, &Standing) -> Result<Registry, DuplicateTool> + Send + Sync>;
 
 /// All that a policy is read and judged by.
 pub(crate) struct Loader {
@@ -133,8 +158,6 @@ pub(crate) struct Loader {
 
 impl Loader {
     pub(crate) fn new(settings: &Settings, catalogue: &Catalogue, tools: Tools) -> Self {
-        // Read once, before the copy is made: a token that changed later would be one that the scrubber does not know.
-        let _ = settings.github.token();
         Self { settings: settings.clone(), catalogue: catalogue.clone(), tools }
     }
 
@@ -176,8 +199,13 @@ impl Loader {
         // INVARIANT: a policy for production is enforced by no process that is unsafe there (test: tests/policy_language.rs,
         // production_refuses_what_is_unsafe_of_the_process).
         production::fits(&policy, &Process { same_user: standing.trust == Trust::SameUser, insecure_bind: self.settings.insecure_bind })?;
-        let registry = (self.tools)(&policy)?;
+        let registry = (self.tools)(&policy, standing)?;
         home.archive_policy(policy.hash(), &text.bytes).map_err(LoadError::Archive)?;
+        let own = text.file.is_some() && self.settings.policy.is_none();
+        if own && had_its_own(home.path()).symlink_metadata().is_err() {
+            write_private(&had_its_own(home.path()), b"this home has a policy of its own; remove this file to go back to the shipped one\n")
+                .map_err(LoadError::Archive)?;
+        }
         Ok(InForce { policy, registry, file: text.file.clone() })
     }
 
@@ -203,12 +231,20 @@ mod tests {
         let dir = tempfile::Builder::new().prefix("og").permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
         let home = Home::open(dir.path()).unwrap();
         let settings = Settings { home: home.path().to_owned(), ..Settings::default() };
-        let loader = Loader::new(&settings, &crate::catalogue::catalogue().unwrap(), Box::new(|_| Ok(Registry::default())));
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tells = told.clone();
+        let tools = move |_: &Arc<Policy>, standing: &Standing| {
+            tells.lock().unwrap().push(standing.why.clone());
+            Ok(Registry::default())
+        };
+        let loader = Loader::new(&settings, &crate::catalogue::catalogue().unwrap(), Box::new(tools));
         std::fs::write(home.path().join("policy.yaml"), "version: 1\n").unwrap();
         let text = loader.read(None).unwrap();
         // Under cargo nothing is a boundary: the program is somebody's own.
         let mut standing = Standing::of_this_process(None, home.path());
+        standing.why = "how it stood at its start".to_owned();
         loader.judge(&text, &home, &standing).unwrap();
+        assert_eq!(*told.lock().unwrap(), ["how it stood at its start"], "the tools are told another standing than decisions are made by");
         standing.trust = Trust::Separate;
         assert!(matches!(loader.judge(&text, &home, &standing), Err(LoadError::LessTrust(_))));
     }

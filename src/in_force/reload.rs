@@ -1,6 +1,6 @@
 //! A reload: read, judge, record, swap. Whatever goes wrong before the swap leaves the last good policy as it is.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opsgate_audit::{AppendError, Appended, CanonicalJson, EventKind, Log};
@@ -42,14 +42,14 @@ pub(crate) enum Reload {
     Unchanged,
     /// The last good policy stays.
     Rejected,
-    /// The last good policy stays, for a reason that passes by itself.
+    /// The last good policy stays, for a reason that may pass without the file being touched: it is asked again.
     Again,
 }
 
-/// What was refused since the last good load, by content and reason, so that each is recorded once. Its lock makes one reload
-/// follow the other.
+/// What was refused since the last good load, by content, reason and kind, so that each is told once and recorded once, and
+/// whether it is recorded. Its lock makes one reload follow the other.
 #[derive(Default)]
-pub(crate) struct Refused(BTreeSet<(Option<String>, &'static str)>);
+pub(crate) struct Refused(BTreeMap<(Option<String>, &'static str, String), bool>);
 
 /// What came of reading and judging.
 enum Judged {
@@ -104,15 +104,32 @@ impl Gateway {
                 Reload::Again
             }
             Judged::Bad { file, hash, why } => {
-                self.metrics.policy_load("rejected");
-                self.say_refused(&why);
                 if refused.0.len() >= MOST_REFUSED {
                     refused.0.clear();
                 }
-                if refused.0.insert((hash.clone(), why.reason())) {
-                    self.record_refused(because, &file, hash.as_deref(), &why).await;
+                let again = why.may_pass();
+                let known = (hash.clone(), why.reason(), why.kind());
+                let recorded = refused.0.get(&known).copied();
+                // What is looked at again and again is told once, unless somebody asks.
+                let tell = recorded.is_none() || !again && recorded == Some(true) || because == Because::Signal;
+                if tell {
+                    self.metrics.policy_load("rejected");
+                    self.say_refused(&why);
                 }
-                Reload::Rejected
+                let result = match recorded {
+                    Some(true) => Ok(()),
+                    Some(false) | None => self.record_refused(because, &file, hash.as_deref(), &why).await,
+                };
+                refused.0.insert(known, result.is_ok());
+                if let Err(error) = &result
+                    && tell
+                {
+                    log::error(log::Component::Audit, "a refused policy could not be recorded")
+                        .with("error", &self.scrubber.text(&error.to_string()).0)
+                        .emit();
+                }
+                let full = matches!(result, Err(AppendError::Full { .. }));
+                if again || full { Reload::Again } else { Reload::Rejected }
             }
         }
     }
@@ -169,7 +186,7 @@ impl Gateway {
             .emit();
     }
 
-    async fn record_refused(&self, because: Because, file: &str, hash: Option<&str>, why: &LoadError) {
+    async fn record_refused(&self, because: Because, file: &str, hash: Option<&str>, why: &LoadError) -> Result<(), AppendError> {
         let mut data = json!({
             "because": because.name(),
             "file": file,
@@ -180,26 +197,22 @@ impl Gateway {
             if let Some(hash) = hash {
                 data.insert("hash".to_owned(), hash.into());
             }
-            if let LoadError::Policy(errors) = why
+            if let LoadError::Policy(errors) | LoadError::Unreadable(errors) = why
                 && let Some(finding) = errors.all().first()
             {
                 // The words may repeat what somebody wrote into the file, and that may be a secret.
                 let said: String = self.scrubber.untrusted_text(&finding.message).0.into_inner().chars().take(LONGEST_FINDING).collect();
                 data.insert("finding".to_owned(), said.into());
+            }
+            if let LoadError::Policy(errors) = why
+                && let Some(finding) = errors.all().first()
+            {
                 data.insert("line".to_owned(), finding.line.into());
                 data.insert("column".to_owned(), finding.column.into());
                 data.insert("findings".to_owned(), errors.all().len().into());
             }
         }
-        let recorded = match event(&self.log, EventKind::PolicyRejected, &data) {
-            Ok(appended) => appended.durable().await.map(drop),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = recorded {
-            log::error(log::Component::Audit, "a refused policy could not be recorded")
-                .with("error", &self.scrubber.text(&error.to_string()).0)
-                .emit();
-        }
+        event(&self.log, EventKind::PolicyRejected, &data)?.durable().await.map(drop)
     }
 }
 

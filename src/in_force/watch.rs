@@ -45,18 +45,31 @@ impl Look {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     last: Option<Look>,
+    /// How many looks before it found the same.
+    alike: u8,
     acted: Option<Look>,
 }
 
+/// So many looks in a row that find the same make a file that rests: it lay untouched for two seconds.
+const RESTING: u8 = 3;
+
 impl Watch {
-    /// Whether something new is there and was so at the look before too.
+    /// Whether something new is there and rests.
     ///
     /// A file that is written in place is, for a moment, its first half; and the first half of a policy can be a policy, without
-    /// its last denials. What two looks in a row find alike is taken to be whole. The first such look is always new: a file that
+    /// its last denials. What rests is taken to be whole. The first such look is always new: a file that
     /// was read in the very moment of its change, at the start or for a signal, is read once more.
     fn settled(&mut self, now: Look) -> bool {
-        let agree = self.last.replace(now) == Some(now);
-        agree && self.acted.replace(now) != Some(now)
+        self.alike = if self.last.replace(now) == Some(now) { self.alike.saturating_add(1) } else { 1 };
+        self.alike >= RESTING && self.acted.replace(now) != Some(now)
+    }
+
+    /// What may pass without the file being touched is asked again at later looks: a denial that could not be taken when it was
+    /// written comes into force once it can.
+    fn after(&mut self, reload: Reload) {
+        if reload == Reload::Again {
+            *self = Self::default();
+        }
     }
 }
 
@@ -69,7 +82,7 @@ impl Gateway {
         loop {
             tokio::select! {
                 () = self.stopping().cancelled() => return,
-                Some(()) = hangup.recv() => drop(self.reload(Because::Signal).await),
+                Some(()) = hangup.recv() => watch.after(self.reload(Because::Signal).await),
                 _ = every.tick() => self.look(&mut watch).await,
             }
         }
@@ -80,8 +93,8 @@ impl Gateway {
         let gateway = self.clone();
         let look = move || gateway.loader.file(Some(&gateway.in_force())).map_or(Look::Shipped, |file| Look::at(&file));
         let Ok(now) = tokio::task::spawn_blocking(look).await else { return };
-        if watch.settled(now) && self.reload(Because::File).await == Reload::Again {
-            *watch = Watch::default();
+        if watch.settled(now) {
+            watch.after(self.reload(Because::File).await);
         }
     }
 }
@@ -91,13 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_looks_agree_on_is_new_once() {
+    fn what_rests_is_new_once() {
         let look = |length| Look::File { file: (1, 2), length, modified: (3, 4), changed: (5, 6) };
         let gone = Look::Failed(std::io::ErrorKind::NotFound);
         let mut watch = Watch::default();
-        let looks = [look(1), look(1), look(1), look(2), look(3), look(3), gone, look(3), look(3), gone, gone, gone, look(1), look(1)];
-        let new = looks.map(|now| watch.settled(now));
-        assert_eq!(new, [false, true, false, false, false, true, false, false, false, false, true, false, false, true]);
+        let looks = [(1, 4), (2, 2), (3, 3), (0, 2), (3, 3), (0, 4), (1, 3)].map(|(length, times)| {
+            let found = if length == 0 { gone } else { look(length) };
+            (0..times).map(|_| watch.settled(found)).collect::<Vec<_>>()
+        });
+        let (new, old, resting) = (vec![false, false, true], vec![false; 3], vec![false, false, true, false]);
+        assert_eq!(looks, [resting.clone(), vec![false; 2], new.clone(), vec![false; 2], old, resting, new]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! What is used is counted in memory; the file says what is *reserved*, which is always as much or more. A block is
 //! reserved before anything of it is used, so a crash never gives budget back, and costs at most a block of each. A gateway that
 //! closes writes the exact numbers. Bytes are reserved for the longest answer before a call runs and counted as they are returned.
+//! A caller whose running calls could use up what is left waits for them: a budget of bytes is overshot by less than one longest
+//! answer, however many calls run at once. A call that runs alone is admitted while anything is left.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -81,9 +83,11 @@ impl Budgets {
     /// Counts one call that may return as many bytes as `longest`; `None` where the policy sets no budget.
     ///
     /// # Errors
-    /// [`Code::BudgetExhausted`] with the time until midnight (UTC); [`Code::Unavailable`] where the file cannot be read or written.
+    /// [`Code::BudgetExhausted`] with the time until midnight (UTC); [`Code::Busy`] where what is left may go to the answers of calls
+    /// that run; [`Code::Unavailable`] where the file cannot be read or written.
     // INVARIANT: a crash gives no budget back (test: a_crash_never_gives_budget_back), and neither does a clock (test:
-    // a_new_day_is_fresh_and_an_old_one_is_not).
+    // a_new_day_is_fresh_and_an_old_one_is_not). Calls at once use no more than calls one by one (test:
+    // calls_at_once_do_not_overshoot_together).
     pub fn admit(self: &Arc<Self>, caller: &Arc<str>, budget: Option<&Budget>, longest: u64) -> Result<Option<Charge>, Refusal> {
         match budget.filter(|budget| budget.calls.is_some() || budget.bytes.is_some()) {
             None => Ok(None),
@@ -156,11 +160,21 @@ impl Account {
 
 fn within(account: &Account, budget: Budget, date: Date, now: Timestamp) -> Result<(), Refusal> {
     let used_up = [("calls", account.used.calls, budget.calls), ("bytes", account.used.bytes, budget.bytes)];
-    let Some((what, _, Some(limit))) = used_up.into_iter().find(|(_, used, limit)| limit.is_some_and(|limit| *used >= limit)) else { return Ok(()) };
+    let Some((what, _, Some(limit))) = used_up.into_iter().find(|(_, used, limit)| limit.is_some_and(|limit| *used >= limit)) else {
+        return room(account, budget);
+    };
     let tomorrow = date.tomorrow().ok().and_then(|tomorrow| tomorrow.to_zoned(TimeZone::UTC).ok());
     let wait = tomorrow.and_then(|tomorrow| Duration::try_from(tomorrow.timestamp().duration_since(now)).ok()).unwrap_or(Duration::from_secs(86_400));
     let refusal = Refusal::new(Code::BudgetExhausted, format!("the `{limit}` {what} that you have each day are used up")).retry_after(wait);
     Err(Refusal { rule: Some(format!("budgets.per_caller_day.{what}").into()), ..refusal })
+}
+
+/// Whether anything is left besides what running calls may return. Where none runs, that is so.
+fn room(account: &Account, budget: Budget) -> Result<(), Refusal> {
+    let Some(limit) = budget.bytes.filter(|limit| account.used.bytes.saturating_add(account.held) >= *limit) else { return Ok(()) };
+    let message = format!("the calls that you have running may use up what is left of the `{limit}` bytes that you have each day");
+    let refusal = Refusal::new(Code::Busy, message).retry_after(Duration::from_secs(1));
+    Err(Refusal { rule: Some("budgets.per_caller_day.bytes".into()), ..refusal })
 }
 
 /// INVARIANT: a budget that cannot be kept refuses (test: a_file_that_is_damaged_or_cannot_be_written_refuses).
@@ -170,7 +184,8 @@ fn unkept(error: Damaged) -> Refusal {
     Refusal { detail: Some(error.to_string()), hint: Some(hint.into()), ..Refusal::new(Code::Unavailable, message) }
 }
 
-/// Rare work on a disk, which does not hold up the other calls of this thread.
+/// Rare work on a disk. Calls without a budget go on meanwhile; those with one wait for it, since nothing may be counted past what is
+/// written down: once for each block, which is a twentieth of a budget or [`MOST`].
 fn blocking<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
@@ -217,6 +232,26 @@ mod tests {
         call(&budgets, "key:a", budget(4, 10_000), 1, NOON).unwrap(); // the limit is the policy's at the time
         call(&budgets, "key:b", budget(3, 10), 10, NOON).unwrap();
         assert_eq!(call(&budgets, "key:b", budget(3, 10), 1, NOON).unwrap_err().rule.as_deref(), Some("budgets.per_caller_day.bytes"));
+    }
+
+    #[test]
+    fn calls_at_once_do_not_overshoot_together() {
+        let (_folder, file) = folder();
+        let (budgets, small) = (Budgets::new(file), budget(100, 2 * LONGEST));
+        let admit = |caller: &str| budgets.admit_at(&caller.into(), small, LONGEST, at(NOON));
+        let mut running = vec![admit("key:a").unwrap(), admit("key:a").unwrap()];
+        let refusal = admit("key:a").err().unwrap();
+        assert_eq!((refusal.code, refusal.rule.as_deref()), (Code::Busy, Some("budgets.per_caller_day.bytes")));
+        admit("key:b").unwrap();
+        // What a call does not return is there again for the next one.
+        drop(running.pop());
+        running.push(admit("key:a").unwrap());
+        running.iter().for_each(|charge| charge.spend(LONGEST as usize));
+        drop(running);
+        assert_eq!(admit("key:a").err().unwrap().code, Code::BudgetExhausted);
+        // A call that runs alone is admitted while anything is left, however long its answer may be.
+        drop(budgets.admit_at(&"key:c".into(), budget(100, 1), LONGEST, at(NOON)).unwrap());
+        budgets.admit_at(&"key:c".into(), budget(100, 1), LONGEST, at(NOON)).unwrap();
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub enum Sampled {
 #[derive(Debug)]
 pub struct Skipped(());
 
-/// Whose refusals, with which code, of which tool: what one count is about.
+/// Whose refusals, with which code, of which tool, under which policy: what one count is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Kind {
     /// The caller's id.
@@ -36,6 +36,8 @@ pub struct Kind {
     pub code: Code,
     /// The tool, one of ours or `unknown`: a flood of names is one kind.
     pub tool: &'static str,
+    /// The hash of the policy they were refused under.
+    pub policy: Arc<str>,
 }
 
 /// Refusals for rate, by kind.
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     fn kind(caller: &str) -> Kind {
-        Kind { caller: caller.into(), code: Code::RateLimited, tool: "unknown" }
+        Kind { caller: caller.into(), code: Code::RateLimited, tool: "unknown", policy: "sha256:0".into() }
     }
 
     #[test]

@@ -34,29 +34,29 @@ pub struct Counted(());
 
 /// The limits in force, with their state. What a new policy leaves as it is keeps its state.
 pub struct Rates {
-    budgets: ArcSwap<Allowances>,
+    allowances: ArcSwap<Allowances>,
     blocked: std::sync::Mutex<std::collections::HashMap<IpAddr, std::time::Instant>>,
     clock: DefaultClock,
     /// Calls at once.
     pub slots: Slots,
 }
 
-/// What callers and addresses have spent of which budget. Each part is shared with the budgets before, where it did not change.
+/// What callers and addresses have spent of which rate. Each part is shared with the one before, where it did not change.
 struct Allowances {
-    callers: Arc<Budget<Arc<str>>>,
-    addresses: Arc<Budget<IpAddr>>,
+    callers: Arc<Allowance<Arc<str>>>,
+    addresses: Arc<Allowance<IpAddr>>,
     penalty: Option<Arc<Penalty>>,
 }
 
 /// One rate and what is spent of it, by key.
-struct Budget<K: std::hash::Hash + Eq + Clone> {
+struct Allowance<K: std::hash::Hash + Eq + Clone> {
     rate: Rate,
     burst: NonZeroU32,
     spent: DefaultKeyedRateLimiter<K>,
 }
 
-impl<K: std::hash::Hash + Eq + Clone> Budget<K> {
-    /// This budget, or, where the rate is another, a full one.
+impl<K: std::hash::Hash + Eq + Clone> Allowance<K> {
+    /// The one before, or, where the rate is another, a full one.
     fn of(rate: Rate, burst: NonZeroU32, before: Option<&Arc<Self>>) -> Arc<Self> {
         match before.filter(|before| (before.rate, before.burst) == (rate, burst)) {
             Some(same) => same.clone(),
@@ -73,8 +73,8 @@ impl Allowances {
             None => Arc::new(Penalty::new(over)),
         };
         Self {
-            callers: Budget::of(limits.per_caller.rate, limits.per_caller.burst, before.map(|before| &before.callers)),
-            addresses: Budget::of(address, address.count, before.map(|before| &before.addresses)),
+            callers: Allowance::of(limits.per_caller.rate, limits.per_caller.burst, before.map(|before| &before.callers)),
+            addresses: Allowance::of(address, address.count, before.map(|before| &before.addresses)),
             penalty: limits.per_caller.over_then.map(boxed),
         }
     }
@@ -85,17 +85,17 @@ impl Rates {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            budgets: ArcSwap::from_pointee(Allowances::of(limits, None)),
+            allowances: ArcSwap::from_pointee(Allowances::of(limits, None)),
             blocked: std::sync::Mutex::default(),
             clock: DefaultClock::default(),
             slots: Slots::new(limits.concurrency.get() as usize),
         }
     }
 
-    /// Puts new limits in force. What callers have spent of a budget that stays the same is not given back, who is in the penalty
+    /// Puts new limits in force. What callers have spent of a rate that stays the same is not given back, who is in the penalty
     /// box stays there, and calls that run keep their places.
     pub fn set(&self, limits: &Limits) {
-        self.budgets.store(Arc::new(Allowances::of(limits, Some(&self.budgets.load()))));
+        self.allowances.store(Arc::new(Allowances::of(limits, Some(&self.allowances.load()))));
         self.slots.set(limits.concurrency.get() as usize);
     }
 
@@ -105,14 +105,14 @@ impl Rates {
     /// [`Code::RateLimited`] with the time to wait.
     pub fn count(&self, caller: &Arc<str>) -> Result<Counted, Refusal> {
         let now = std::time::Instant::now();
-        let budgets = self.budgets.load();
-        if let Some(boxed) = budgets.penalty.as_ref().and_then(|penalty| penalty.check(caller, now)) {
+        let allowances = self.allowances.load();
+        if let Some(boxed) = allowances.penalty.as_ref().and_then(|penalty| penalty.check(caller, now)) {
             return boxed.map(|()| Counted(())).map_err(|wait| {
                 Refusal::new(Code::RateLimited, "after too many calls in a short time a lower rate holds for a while").retry_after(wait)
             });
         }
-        budgets.callers.spent.check_key(caller).map(|()| Counted(())).map_err(|until| {
-            if let Some(penalty) = &budgets.penalty {
+        allowances.callers.spent.check_key(caller).map(|()| Counted(())).map_err(|until| {
+            if let Some(penalty) = &allowances.penalty {
                 penalty.put(caller, now);
             }
             Refusal::new(Code::RateLimited, "too many calls in a short time").retry_after(until.wait_time_from(self.clock.now()))
@@ -137,7 +137,7 @@ impl Rates {
 
     /// Counts a failed credential of this address.
     pub fn failed(&self, address: IpAddr) {
-        if let Err(until) = self.budgets.load().addresses.spent.check_key(&address) {
+        if let Err(until) = self.allowances.load().addresses.spent.check_key(&address) {
             let wait = until.wait_time_from(self.clock.now());
             let mut blocked = self.blocked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             // Bounded: an attacker with many addresses costs at most this map; the oldest entries have run out anyway.
@@ -151,13 +151,13 @@ impl Rates {
         }
     }
 
-    /// Forgets callers and addresses whose budgets are full again. Called now and then.
+    /// Forgets callers and addresses whose allowances are full again. Called now and then.
     pub fn sweep(&self) {
-        let budgets = self.budgets.load();
-        budgets.callers.spent.retain_recent();
-        budgets.addresses.spent.retain_recent();
+        let allowances = self.allowances.load();
+        allowances.callers.spent.retain_recent();
+        allowances.addresses.spent.retain_recent();
         self.slots.sweep();
-        if let Some(penalty) = &budgets.penalty {
+        if let Some(penalty) = &allowances.penalty {
             penalty.sweep(std::time::Instant::now());
         }
     }

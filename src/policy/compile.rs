@@ -18,6 +18,7 @@ use super::glob_table::{GlobTable, MOST_SEARCHED, searched_bytes};
 use super::limits::Limits;
 use super::model::{Approvals, Defaults, Effect, Environment, File, Namespace, Person, Repository, Rule, RuleApprovals, Settings};
 use super::risk::{Risk, Weights};
+use super::roots::Roots;
 
 /// A caller as the policy knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,6 +85,8 @@ pub(super) struct Core {
 
 pub(super) struct CompiledSystem {
     pub(super) mode: Mode,
+    pub(super) root_globs: Option<Roots>,
+    /// `root_globs` as they were written.
     pub(super) roots: Option<Vec<Pattern>>,
     pub(super) commands: BTreeMap<String, Command>,
     pub(super) author: Option<Author>,
@@ -195,6 +198,7 @@ impl Core {
                 name,
                 CompiledSystem {
                     mode: system.mode,
+                    root_globs: system.roots.as_deref().map(Roots::of).transpose()?,
                     roots: system.roots,
                     commands: system.commands,
                     author: system.author,
@@ -365,12 +369,7 @@ impl CompiledRule {
             environments.iter().zip(0u32..).filter(|(one, _)| is_named(one)).fold(0, |bits, (_, place)| bits | environment_bit(place))
         });
         let kinds = rule.when.scopes.iter().fold(0, |bits, (kind, _)| bits | bit(*kind));
-        let quorums = match &rule.approvals {
-            None => approvals.quorums.clone(),
-            Some(RuleApprovals::Count(0)) => Vec::new(),
-            Some(RuleApprovals::Count(count)) => vec![Quorum { group: approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }],
-            Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
-        };
+        let quorums = RuleApprovals::quorums(rule.approvals.as_ref(), approvals);
         Ok(Self { rule, callers, triggers, environments: named, kinds, quorums, plain: Plain::default() })
     }
 

@@ -86,10 +86,33 @@ impl Decision {
     /// `permit`, `needs_approval` or `deny`.
     #[must_use]
     pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    pub(super) fn kind(&self) -> DecisionKind {
         match self {
-            Self::Permit(_) => "permit",
-            Self::NeedsApproval(..) => "needs_approval",
-            Self::Deny(_) => "deny",
+            Self::Permit(_) => DecisionKind::Permit,
+            Self::NeedsApproval(..) => DecisionKind::NeedsApproval,
+            Self::Deny(_) => DecisionKind::Deny,
+        }
+    }
+}
+
+/// Which of the three a decision is. The order is from less to more permitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DecisionKind {
+    Deny,
+    NeedsApproval,
+    Permit,
+}
+
+impl DecisionKind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::NeedsApproval => "needs_approval",
+            Self::Permit => "permit",
         }
     }
 }
@@ -101,7 +124,7 @@ pub struct Permit {
     pub(super) shadow: Vec<String>,
     pub(super) mode: Mode,
     pub(super) risk: Risk,
-    pub(super) seen: Seen,
+    pub(super) seen: Arc<Seen>,
 }
 
 /// The ids of the rules that permitted.
@@ -159,12 +182,12 @@ impl fmt::Debug for Permit {
 }
 
 /// So many approvals from one group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Quorum {
-    /// The group; none means any enrolled approver.
-    pub group: Option<String>,
     /// How many different people.
     pub count: u32,
+    /// The group; none means any enrolled approver.
+    pub group: Option<String>,
 }
 
 /// A part of a write's `change` that an environment can require.

@@ -72,7 +72,7 @@ impl Core {
         let rules = call.as_ref().map(|call| self.matching(call)).unwrap_or_default();
         let needed = match &decision {
             Decision::Permit(_) => Vec::new(),
-            Decision::NeedsApproval(_, requirement) => approvals(requirement),
+            Decision::NeedsApproval(_, requirement) => vec![requirement.to_string()],
             Decision::Deny(denial) => needed(denial, call.as_ref()),
         };
         let name = decision.name().to_owned();
@@ -171,27 +171,6 @@ fn denies_kind(rule: &CompiledRule, kind: ScopeKind, call: &Call<'_>) -> bool {
         }
         rule.plain.denies(&rule.rule).iter().any(|(table_kind, table)| *table_kind == one.kind && table.is_match(&one.folded))
     })
-}
-
-fn approvals(requirement: &Requirement) -> Vec<String> {
-    let mut needed: Vec<String> = requirement
-        .approvals
-        .iter()
-        .map(|quorum| {
-            let noun = if quorum.count == 1 { "approval" } else { "approvals" };
-            match &quorum.group {
-                Some(group) => format!("{} {noun} from `{group}`", quorum.count),
-                None => format!("{} {noun} from enrolled approvers", quorum.count),
-            }
-        })
-        .collect();
-    if requirement.approvals.len() > 1 && requirement.approvals.iter().all(|quorum| quorum.count < requirement.people) {
-        needed.push(format!("{} different people among them", requirement.people));
-    }
-    if requirement.mfa {
-        needed.push("a second factor of each approver".to_owned());
-    }
-    needed
 }
 
 fn needed(denial: &Denial, call: Option<&Call<'_>>) -> Vec<String> {

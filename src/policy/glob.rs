@@ -3,8 +3,8 @@
 //! - A **deny** glob is compared without regard to case, so that no spelling gets round it.
 //! - An **allow** glob is compared exactly, so that nothing is allowed by likeness.
 //!
-//! `*` and `?` stay within one part of a name, `**` crosses parts, `{a,b}` and `[a-z]` choose. In a caller's name
-//! there are no parts: `*` matches anything there.
+//! `*` and `?` stay within one part of a name, `**` crosses parts, `{a,b}`, `{,a}` and `[a-z]` choose. In a caller's name
+//! there are no parts: `*` matches anything there. What nobody can mean is refused (`glob_slips`).
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,8 +13,9 @@ use globset::{Glob, GlobBuilder};
 use opsgate_tools::scope::ScopeKind;
 use unicode_normalization::UnicodeNormalization;
 
-use super::glob_table::{Fixed, GlobTable};
-use super::normalise::fold;
+use super::glob_slips;
+use super::glob_table::{Fixed, GlobTable, WILD};
+use super::normalise::{fold, unseen};
 
 /// The longest glob, in bytes.
 pub(super) const MAX_BYTES: usize = 512;
@@ -58,8 +59,8 @@ impl Pattern {
         if text.len() > MAX_BYTES {
             return Err((format!("the glob is longer than {MAX_BYTES} bytes"), None));
         }
-        if text.contains(|c: char| c.is_control()) {
-            return Err((format!("the glob `{}` has a control character", text.escape_debug()), None));
+        if text.contains(unseen) {
+            return Err((format!("the glob `{text}` has a control character or an invisible one"), Some("no name that is compared has one".into())));
         }
         if text.trim() != text {
             return Err((format!("the glob `{text}` begins or ends with a space"), None));
@@ -67,12 +68,15 @@ impl Pattern {
         if text.contains('\\') {
             return Err((format!("the glob `{text}` has a backslash"), Some("parts are parted by `/`; match a special character as `[*]`".into())));
         }
-        if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree | ScopeKind::Repo) | Subject::Folder) {
-            path_shape(text, subject)?;
-        }
         if let Some(class) = pieces(text).find(|piece| piece.starts_with('[') && !piece.is_ascii()) {
             let message = format!("the glob `{text}` has a character beyond ASCII in `{class}`, where it would match nothing");
             return Err((message, Some("name each in braces: `{é,è}`".into())));
+        }
+        if let Some(slip) = glob_slips::of_text(text, subject) {
+            return Err(slip);
+        }
+        if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree | ScopeKind::Repo) | Subject::Folder) {
+            path_shape(text, subject)?;
         }
         if braces(text) > MAX_BRACES {
             return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
@@ -82,7 +86,10 @@ impl Pattern {
         for compare in [Compare::Exact, Compare::Folded].into_iter().filter(|_| Fixed::of(&pattern.text, subject).is_none()) {
             compile(&pattern.text, subject, compare).map_err(|error| (format!("the glob `{text}` is not well formed: {}", error.kind()), None))?;
         }
-        Ok(pattern)
+        match glob_slips::of_meaning(&pattern.text, subject) {
+            Some(slip) => Err(slip),
+            None => Ok(pattern),
+        }
     }
 
     /// As it was written.
@@ -172,8 +179,6 @@ impl Pattern {
 pub(super) fn covers_everything(text: &str) -> bool {
     matches!(text, "**" | "**/*" | "**/**")
 }
-
-const WILD: [char; 4] = ['*', '?', '[', '{'];
 
 fn braces(text: &str) -> usize {
     text.bytes().filter(|b| *b == b'{').count()
@@ -265,6 +270,6 @@ pub(super) fn compile(text: &str, subject: Subject, compare: Compare) -> Result<
         .literal_separator(subject != Subject::Caller)
         .backslash_escape(false)
         .case_insensitive(compare == Compare::Folded && text.contains('['))
-        .empty_alternates(false)
+        .empty_alternates(true)
         .build()
 }

@@ -7,6 +7,8 @@ use globset::{GlobSet, GlobSetBuilder};
 
 use super::glob::{Compare, Pattern, Subject, any_characters, compile, spelling};
 
+/// What begins a wildcard.
+pub(super) const WILD: [char; 4] = ['*', '?', '[', '{'];
 /// What no fixed name has in a glob.
 const SPECIAL: [char; 8] = ['*', '?', '[', ']', '{', '}', '!', '\\'];
 

@@ -47,16 +47,17 @@ impl Hours {
     }
 }
 
+pub(super) const DAYS: [(&str, Weekday); 7] = [
+    ("Mon", Weekday::Monday),
+    ("Tue", Weekday::Tuesday),
+    ("Wed", Weekday::Wednesday),
+    ("Thu", Weekday::Thursday),
+    ("Fri", Weekday::Friday),
+    ("Sat", Weekday::Saturday),
+    ("Sun", Weekday::Sunday),
+];
+
 fn weekday(name: &str) -> Option<Weekday> {
-    const DAYS: [(&str, Weekday); 7] = [
-        ("Mon", Weekday::Monday),
-        ("Tue", Weekday::Tuesday),
-        ("Wed", Weekday::Wednesday),
-        ("Thu", Weekday::Thursday),
-        ("Fri", Weekday::Friday),
-        ("Sat", Weekday::Saturday),
-        ("Sun", Weekday::Sunday),
-    ];
     DAYS.iter().find(|(short, _)| *short == name).map(|(_, day)| *day)
 }
 

@@ -11,7 +11,8 @@
 //!   only where *every* touched value of each kind it names is one it names, and there is one.
 //! - Deny globs compare without regard to case and cover all that is beneath what they match; allow globs compare exactly.
 //! - Of several `repositories` or `callers` globs the closest wins (a literal name, then the longer text before the first
-//!   wildcard, then more fixed characters, then fewer `**`), for each setting on its own; a denial in *any* of them stands.
+//!   wildcard, then more fixed characters, then fewer `**`). Of `repositories` for each setting on its own, and a denial in *any*
+//!   of them stands; of `callers` the closest counts whole, owner and roles together.
 
 mod asked;
 mod call;
@@ -24,7 +25,9 @@ mod deny_index;
 mod diagnostics;
 mod explain;
 mod filter;
+mod filter_nested;
 mod glob;
+mod glob_slips;
 mod glob_table;
 mod hits;
 mod hours;
@@ -33,8 +36,10 @@ mod model;
 mod normalise;
 mod read;
 mod replay;
+mod required;
 mod review;
 mod risk;
+mod roots;
 mod sentences;
 #[cfg(test)]
 mod tests;
@@ -65,8 +70,11 @@ pub use model::{
     AuditLevel, AuditReads, AuditSettings, Budget, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
 };
 
+pub(crate) use diagnostics::did_you_mean;
+pub(crate) use normalise::unseen;
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
 pub use replay::{Archive, Hidden, LogState, Redecided, Replay, ReplayReport, Tally, Under};
+pub use required::Required;
 pub use review::draw::draw;
 pub use review::schema::schema;
 pub use review::touches::touches;
@@ -76,8 +84,7 @@ pub use tools::{Explain, Whoami};
 
 use compile::Core;
 use diagnostics::{Pos, Source};
-use glob::{Compare, Pattern, Subject};
-use read::Reader;
+use read::{Reader, keys};
 
 /// A policy, ready to decide. Immutable; share it by `Arc`.
 pub struct Policy {
@@ -110,7 +117,11 @@ impl Policy {
             let source = Source { name: &name, text: "" };
             PolicyErrors::new(vec![Finding::new(source, Pos::default(), message, Some(help.to_owned()))])
         };
-        let unreadable = |error: std::io::Error| whole(format!("the policy cannot be read: {error}"), "name a policy file that can be read");
+        let help = |error: &std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => "put it back (each policy that was in force is kept in the home's `policies`), or name another",
+            _ => "name a policy file that can be read",
+        };
+        let unreadable = |error: std::io::Error| whole(format!("the policy cannot be read: {error}"), help(&error));
         // Opened without waiting, and bounded: a pipe, a device or a huge file named by mistake neither blocks nor fills the memory.
         let without_waiting = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
         let file = std::fs::OpenOptions::new().read(true).custom_flags(without_waiting).open(path).map_err(unreadable)?;
@@ -202,6 +213,17 @@ impl Policy {
         self.core.could_permit(caller, same_user, spec)
     }
 
+    /// Why nobody can have this name, where it does not begin with where a caller's name comes from; and what to write.
+    #[must_use]
+    pub fn no_issuer(caller: &str) -> Option<String> {
+        let issuer = caller.split(':').next().unwrap_or_default();
+        if issuer.len() < caller.len() && keys::ISSUERS.contains(&issuer) {
+            return None;
+        }
+        let help = did_you_mean(issuer, keys::ISSUERS.iter().copied()).unwrap_or_default();
+        Some(format!("the caller `{caller}` does not begin with where its name comes from, such as `key:`; {help}"))
+    }
+
     /// How much anyone may ask.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -273,20 +295,7 @@ impl Policy {
         if !relative.is_empty() && normalise::path_spelling(relative).is_err() {
             return false;
         }
-        let Some(roots) = &system.roots else { return owned_by_caller };
-        roots.iter().any(|root| match (root.text().strip_prefix('~'), home_dir) {
-            (None, _) => root.matches_once(Compare::Exact, canonical),
-            (Some(rest), Some(home)) => {
-                // The home is a name and not a glob: it is compared as it is.
-                let beneath = canonical.strip_prefix(home.trim_end_matches('/')).filter(|beneath| beneath.is_empty() || beneath.starts_with('/'));
-                match beneath {
-                    Some(beneath) if rest.is_empty() => beneath.is_empty(),
-                    Some(beneath) => Pattern::parse(rest, Subject::Folder).is_ok_and(|glob| glob.matches_once(Compare::Exact, beneath)),
-                    None => false,
-                }
-            }
-            (Some(_), None) => false,
-        })
+        system.root_globs.as_ref().map_or(owned_by_caller, |roots| roots.hold(canonical, home_dir))
     }
 
     /// What the policy says that has no effect, or more than it seems.

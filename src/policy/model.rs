@@ -61,6 +61,8 @@ pub(super) struct CallerEntry {
     pub(super) pattern: At<Pattern>,
     pub(super) owner: Option<At<String>>,
     pub(super) roles: Vec<At<String>>,
+    /// Whether it says anything about roles, if only that it has none.
+    pub(super) says_roles: bool,
 }
 
 /// One line of `systems`.
@@ -150,6 +152,18 @@ pub(super) enum RuleApprovals {
     /// This many in place of the default's count; 0 is none at all.
     Count(u32),
     Quorums(Vec<Quorum>),
+}
+
+impl RuleApprovals {
+    /// What a rule asks for that says this of its approvals, or nothing, where these are the policy's.
+    pub(super) fn quorums(said: Option<&Self>, policy: &Approvals) -> Vec<Quorum> {
+        match said {
+            None => policy.quorums.clone(),
+            Some(Self::Count(0)) => Vec::new(),
+            Some(Self::Count(count)) => vec![Quorum { count: *count, group: policy.quorums.first().and_then(|one| one.group.clone()) }],
+            Some(Self::Quorums(quorums)) => quorums.clone(),
+        }
+    }
 }
 
 /// What a rule is about. Every condition that is there must hold.

@@ -1,5 +1,5 @@
-//! How risky a call is: the tool's own risk, and what the call's circumstances add to it. Pure, and nothing that a caller
-//! says makes it less.
+//! How risky a call is: the tool's own risk, and what the call's circumstances add to it. Pure. One thing that a caller says makes it
+//! less: a `change.reasoning`, long enough to be one, takes `unreasoned` away, whatever it says.
 
 use std::fmt;
 

@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::handler::{Connection, Door};
 use super::line::{LineTransport, Lines};
-use crate::error::{Code, Refusal};
+use crate::call::within_roots;
+use crate::error::Refusal;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 
@@ -36,14 +37,6 @@ pub fn workspace_for(gateway: &Gateway, caller: &Caller, folder: &Path) -> Resul
         let refusal = Refusal::from(error);
         Refusal { message: format!("`{}`: {}", folder.display(), refusal.message), ..refusal }
     })?;
-    // A caller over HTTP has no uid here: the folder was named by whoever runs the gateway.
-    let uid = caller.uid().unwrap_or_else(|| rustix::process::geteuid().as_raw());
-    let same_user = uid == rustix::process::geteuid().as_raw();
-    let home = std::env::var("HOME").ok().filter(|_| same_user);
-    if gateway.policy().workspace_root_allowed(workspace.root_path(), home.as_deref(), workspace.owner_uid() == uid) {
-        Ok(Arc::new(workspace))
-    } else {
-        let message = format!("policy does not allow the repository `{}` as a workspace; add it to `systems.workspace.roots`", workspace.root_path());
-        Err(Refusal::new(Code::PolicyDenied, message))
-    }
+    within_roots(&gateway.policy(), caller, &workspace)?;
+    Ok(Arc::new(workspace))
 }

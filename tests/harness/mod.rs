@@ -93,9 +93,14 @@ impl Home {
 
     /// Starts `opsgate serve` and waits until it says that it listens.
     pub fn serve(&self, args: &[&str]) -> Served {
+        self.serve_with(&[], args)
+    }
+
+    /// As `serve`, with these variables.
+    pub fn serve_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Served {
         let mut command = self.opsgate(&["serve", "--announce", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         let log = std::fs::File::create(self.dir.path().join("serve.log")).unwrap();
-        let mut child = command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.args(args).envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut said = String::new();
         std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
         let log = std::fs::read_to_string(self.dir.path().join("serve.log")).unwrap();

@@ -6,6 +6,7 @@ mod adopted;
 mod harness;
 mod load;
 mod rejected;
+mod roots;
 mod told;
 
 use std::time::{Duration, Instant};

@@ -50,6 +50,7 @@ struct World {
     let_go: tokio::sync::Notify,
     done: Mutex<Vec<String>>,
     fail: AtomicBool,
+    full: AtomicBool,
 }
 
 impl World {
@@ -146,7 +147,7 @@ impl ReadTool for Peek {
     }
 }
 
-/// Fails every sync once told to.
+/// Fails every sync once told to, or has no room left. It gives the room that is needed, and none ahead.
 struct Disk(Arc<World>);
 struct DiskFile(Arc<World>, Box<dyn Handle>);
 
@@ -167,7 +168,8 @@ impl Handle for DiskFile {
         if self.0.fail.load(Ordering::SeqCst) { Err(io::Error::from_raw_os_error(5)) } else { self.1.sync() }
     }
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.1.reserve(offset, len)
+        let full = self.0.full.load(Ordering::SeqCst) || len >= 1 << 20;
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { self.1.reserve(offset, len) }
     }
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.1.truncate(len)
@@ -190,7 +192,7 @@ fn open(dir: &Path, world: &Arc<World>, policy: &str) -> Result<Arc<Gateway>, St
     let catalogue =
         Catalogue::of([("github_note", "github", Class::Write), ("github_ask", "github", Class::Write), ("github_peek", "github", Class::Read)]);
     let own = world.clone();
-    Gateway::open_with(&settings, &catalogue, Arc::new(Disk(world.clone())), Box::new(move |_| Registry::new(tools(&own))))
+    Gateway::open_with(&settings, &catalogue, Arc::new(Disk(world.clone())), Box::new(move |_, _| Registry::new(tools(&own))))
 }
 
 impl Bench {
@@ -354,6 +356,9 @@ impl opsgate_tools::scope::PathFilter for Everything {
         true
     }
     fn tree(&self, _: &str) -> bool {
+        true
+    }
+    fn repository(&self, _: &str) -> bool {
         true
     }
 }

@@ -24,7 +24,9 @@ pub(super) enum Command {
     #[command(after_help = "Example: opsgate policy explain workspace_read_file --caller key:ci --args '{\"path\": \".env\"}'")]
     Explain(explain::Args),
     /// Decide the calls of a log again: as they were decided, or under a policy that is to be deployed
-    #[command(after_help = "Example: opsgate policy replay --log ~/.local/state/opsgate/audit --policy new.yaml")]
+    #[command(after_help = "A call is decided alike where the answer, the approvals it needs and whether it runs for real are the same.\n\
+Exit codes: 0 all are decided alike, 1 one is decided otherwise or cannot be decided again, or the log does not verify, 64 there is no log or the policy does not \
+load.\n\nExample: opsgate policy replay --log ~/.local/state/opsgate/audit --policy new.yaml")]
     Replay(replay::Args),
     /// Run a policy's unit tests: calls with the decision that is expected of each
     #[command(after_help = "Example: opsgate policy test policy.test.yaml --require-coverage")]

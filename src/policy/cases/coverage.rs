@@ -23,9 +23,23 @@ pub(super) fn unexercised<'a>(core: &Core, decided_by: impl Iterator<Item = &'a 
     }
     for name in decided_by {
         left.remove(name);
-        for part in [".hours", ".require"] {
-            left.remove(name.strip_suffix(part).unwrap_or_default());
+        if name.starts_with("environments.") {
+            for part in [".hours", ".require"] {
+                left.remove(name.strip_suffix(part).unwrap_or_default());
+            }
         }
     }
     left.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::policy;
+
+    #[test]
+    fn a_rule_that_decided_covers_no_other_rule() {
+        let policy = policy("version: 1\nrules: [{id: a, deny: {paths: [x]}}, {id: a.hours, deny: {paths: [y]}}]\n");
+        assert_eq!(unexercised(&policy.core, ["a.hours".to_owned()].iter()), ["a"]);
+    }
 }

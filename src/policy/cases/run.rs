@@ -4,8 +4,9 @@ use opsgate_tools::scope::{Scope, Scopes};
 use serde::Serialize;
 
 use super::super::Policy;
-use super::super::decision::{Decision, Denial, Permit, Quorum, Requirement};
+use super::super::decision::{Decision, Denial, Permit, Requirement};
 use super::super::explain::Explanation;
+use super::super::required::in_words;
 use super::{Case, CaseFile, Expected, coverage};
 
 /// How the cases of one file went.
@@ -120,7 +121,7 @@ impl Answer {
             words += &format!(" by `{}`", self.permitted_by.join("`, `"));
         }
         if let Some(requirement) = &self.requirement {
-            words += &format!(" with {}", told(&requirement.approvals));
+            words += &format!(" with {requirement}");
         }
         if !self.shadow.is_empty() {
             words += &format!(" in the shadow of [{}]", self.shadow.join(", "));
@@ -147,13 +148,8 @@ impl Expected {
     fn in_words(&self) -> String {
         let code = self.code.map(|code| format!(" ({})", code.name())).unwrap_or_default();
         let rule = self.rule.as_ref().map(|rule| format!(" by `{rule}`")).unwrap_or_default();
-        let approvals = self.approvals.as_deref().map(|quorums| format!(" with {}", told(quorums))).unwrap_or_default();
+        let approvals = self.approvals.as_deref().map(|quorums| format!(" with {}", in_words(quorums))).unwrap_or_default();
         let shadow = self.shadow.as_ref().map(|ids| format!(" in the shadow of [{}]", ids.join(", "))).unwrap_or_default();
         format!("{}{code}{rule}{approvals}{shadow}", self.decision)
     }
-}
-
-fn told(quorums: &[Quorum]) -> String {
-    let one = |quorum: &Quorum| format!("{} of {}", quorum.count, quorum.group.as_deref().unwrap_or("any approvers"));
-    quorums.iter().map(one).collect::<Vec<_>>().join(" and ")
 }

@@ -11,7 +11,7 @@ use super::super::yaml::Node;
 use super::{Reader, keys};
 
 /// The least memory that any program starts in.
-const LEAST_MEMORY: u64 = 16 << 20;
+pub(in super::super) const LEAST_MEMORY: u64 = 16 << 20;
 
 impl Reader<'_> {
     pub(super) fn commands(&mut self, node: &Node, longest: Duration) -> BTreeMap<String, Command> {

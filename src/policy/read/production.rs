@@ -8,7 +8,7 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::{Catalogue, is_local};
 use super::super::diagnostics::Pos;
-use super::super::glob::Compare;
+use super::super::glob::{Compare, Pattern};
 use super::super::model::{CallerEntry, Deployment, Effect, File, Rule, RuleApprovals};
 use super::super::yaml::Value;
 use super::Reader;
@@ -66,11 +66,18 @@ impl Written<'_> {
         named.map(|(_, listed)| listed.system.as_str()).filter(move |system| within(system))
     }
 
+    /// Whether a rule lets all whom this entry is about write.
     fn may_write(&self, caller: &CallerEntry) -> bool {
+        let entry = &caller.pattern.value;
+        let covers = |glob: &Pattern| {
+            let one_in_the_other = |a: &Pattern, b: &Pattern| a.matches_once(Compare::Exact, b.text());
+            is_everybody(glob.text()) && (one_in_the_other(glob, entry) || one_in_the_other(entry, glob))
+        };
         let has = |role: &str| caller.roles.iter().any(|one| one.value == role);
         self.file.rules.iter().any(|rule| {
             let about = rule.when.roles.as_ref().is_none_or(|roles| roles.iter().any(|role| has(&role.value)));
-            about && rule.when.callers.is_none() && self.writes_to(rule).next().is_some()
+            let whole = rule.when.callers.as_ref().is_none_or(|globs| globs.iter().any(|glob| covers(&glob.value)));
+            about && whole && self.writes_to(rule).next().is_some()
         })
     }
 }
@@ -96,10 +103,13 @@ fn unapproved(written: &Written<'_>) -> Vec<(Pos, String)> {
 }
 
 fn everybody(written: &Written<'_>) -> Vec<(Pos, String)> {
-    let is_everybody = |text: &str| {
-        let name = text.split_once(':').map_or(text, |(_, name)| name.rsplit_once('|').map_or(name, |(_, subject)| subject));
-        matches!(name.trim_start_matches("uid="), "*" | "**")
-    };
-    let callers = written.file.callers.iter().filter(|caller| is_everybody(caller.pattern.value.text()) && written.may_write(caller));
-    callers.map(|caller| (caller.pattern.at, caller.pattern.value.text().to_owned())).collect()
+    let all = written.file.callers.iter().filter(|caller| is_everybody(caller.pattern.value.text()) && written.may_write(caller));
+    all.map(|caller| (caller.pattern.at, caller.pattern.value.text().to_owned())).collect()
+}
+
+/// Whether a glob for callers is about all of an issuer: nothing but wildcards follows it.
+fn is_everybody(text: &str) -> bool {
+    let name = text.split_once(':').map_or(text, |(_, name)| name.rsplit_once('|').map_or(name, |(_, subject)| subject));
+    let name = name.trim_start_matches("uid=");
+    !name.is_empty() && name.chars().all(|c| matches!(c, '*' | '?'))
 }

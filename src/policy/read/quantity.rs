@@ -15,7 +15,14 @@ impl Reader<'_> {
             _ => None,
         };
         if found.is_none() {
-            self.error(node.at, format!("{what} is a time like `60s`"), "units: `ms`, `s`, `m`, `h`, `d`".to_owned());
+            let (message, help) = match &node.value {
+                Value::Int(number) => {
+                    (format!("{what} is a time like `60s`"), format!("did you mean `{number}{}`? {TIMES}", if what == "expires" { "m" } else { "s" }))
+                }
+                Value::Text(text) if is_duration(text) => (format!("{what} is a time from `1ms` to `30d`"), TIMES.to_owned()),
+                _ => (format!("{what} is a time like `60s`"), TIMES.to_owned()),
+            };
+            self.error(node.at, message, help);
         }
         found
     }
@@ -46,6 +53,14 @@ impl Reader<'_> {
     }
 }
 
+const TIMES: &str = "units: `ms`, `s`, `m`, `h`, `d`";
+
+/// Whether it is a number with a unit of time, however long.
+fn is_duration(text: &str) -> bool {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < text.len() && matches!(unit, "ms" | "s" | "m" | "h" | "d")
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at_checked(digits)?;
@@ -66,16 +81,13 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (1..=30 * 86_400_000).contains(&total).then(|| Duration::from_millis(total))
 }
 
+/// Units of sizes, in bytes.
+pub(in super::super) const UNITS: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
 fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
-    let factor = match unit {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(factor).filter(|total| *total > 0)
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.checked_mul(*factor).filter(|total| *total > 0)
 }
 
 pub(super) fn rate(text: &str) -> Option<Rate> {

@@ -7,12 +7,12 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::forbidden;
 use super::super::decision::Trigger;
-use super::super::diagnostics::{At, MOST, Pos, nearest};
+use super::super::diagnostics::{At, MOST, Pos};
 use super::super::glob::{Compare, Pattern, Subject};
-use super::super::glob_table::GlobTable;
+use super::super::glob_table::{GlobTable, WILD};
 use super::super::model::{Conditions, Effect, File, Rule};
 use super::super::yaml::{Node, Value};
-use super::{Reader, keys};
+use super::{KEYS, Reader, keys};
 
 impl Reader<'_> {
     pub(super) fn rules(&mut self, node: &Node, file: &File) -> Vec<Rule> {
@@ -93,7 +93,7 @@ impl Reader<'_> {
             self.error(id.at, format!("`{}` is no rule id", id.value), "use letters, digits, `-`, `_` and `.`".to_owned());
             return None;
         }
-        if id.value.starts_with("defaults.") || id.value.starts_with("repositories.") {
+        if is_a_setting(&id.value) {
             self.error(id.at, format!("`{}` is a name that opsgate uses itself", id.value), "give it another id".to_owned());
         }
         Some(id)
@@ -138,31 +138,26 @@ impl Reader<'_> {
 
     fn names_exist(&mut self, when: &Conditions, effect: Effect, file: &File) {
         for role in when.roles.iter().flatten() {
-            if self.roles.contains(&role.value) {
+            // Looking for the nearest name is work, and no more warnings are told than this.
+            if self.roles.contains(&role.value) || self.warnings.len() >= MOST {
                 continue;
             }
             let roles = self.roles.iter().map(String::as_str);
             let message = format!("no caller has the role `{}`", role.value);
-            // A role may be written before anyone has it; one that is nearly a role that somebody has is misspelt, and a denial of it denies nobody.
-            match nearest(&role.value, roles.clone()) {
-                _ if self.warnings.len() >= MOST => self.error(role.at, message, "mend the warnings first: no more are told".to_owned()),
-                Some(name) => self.error(role.at, message, format!("did you mean `{name}`?")),
-                None => self.warn(role.at, message, self.did_you_mean(&role.value, roles)),
-            }
+            // Never an error: whoever takes the last caller with a role away must not be left with the policy in which it is there.
+            let help = self.did_you_mean(&role.value, roles);
+            self.warn(role.at, message, help);
         }
         let catalogue = self.catalogue;
         for system in when.systems.iter().flatten() {
             let known = catalogue.systems();
             if !known.contains(&system.value.as_str()) {
-                let globbed = system.value.contains(['*', '?', '[', '{']).then(|| "a system is named whole, without wildcards".to_owned());
+                let globbed = system.value.contains(WILD).then(|| "a system is named whole, without wildcards".to_owned());
                 let help = globbed.or_else(|| self.did_you_mean(&system.value, known.iter().copied()));
                 self.error(system.at, format!("there is no system `{}`", system.value), help);
             } else if !file.systems.contains_key(&system.value) {
-                self.warn(
-                    system.at,
-                    format!("the policy does not list the system `{}`, so all of it is refused", system.value),
-                    "list it under `systems`".to_owned(),
-                );
+                let help = (effect == Effect::Allow).then(|| "list it under `systems`".to_owned());
+                self.warn(system.at, format!("the policy does not list the system `{}`, so all of it is refused", system.value), help);
             }
         }
         for environment in when.environments.iter().flatten() {
@@ -239,6 +234,13 @@ impl Reader<'_> {
             self.error(at, "approvals belong to writes, and this rule allows only reads", "drop `approvals`".to_owned());
         }
     }
+}
+
+/// Whether records and refusals name a setting so: by its key in the file, and what is beneath it.
+// INVARIANT: what decided is a rule or a setting, never either (test: no_rule_has_the_name_of_a_setting).
+fn is_a_setting(name: &str) -> bool {
+    let key = name.split_once('.').map_or(name, |(key, _)| key);
+    KEYS.contains(&key)
 }
 
 /// All that a rule says, in one spelling.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 
 use super::super::decision::Quorum;
 use super::super::limits::{CallerRate, Limits, OverThen};
@@ -15,6 +16,8 @@ use super::quantity;
 use super::value::Fields;
 use super::{Reader, keys};
 
+/// Of one reply.
+pub(in super::super) const OUTPUT_BYTES: RangeInclusive<u64> = 1024..=16 * 1024 * 1024;
 /// The most approvals a policy can ask for.
 pub(in super::super) const MOST_APPROVALS: u32 = 20;
 
@@ -85,6 +88,11 @@ impl Reader<'_> {
         if let Value::List(_) = &node.value {
             return Some(RuleApprovals::Quorums(self.quorums(node, &file.groups)));
         }
+        if matches!(&node.value, Value::Null) || matches!(&node.value, Value::Text(text) if matches!(text.as_str(), "none" | "no" | "off" | "never"))
+        {
+            self.error(node.at, "approvals are a number or a list", "write `approvals: 0` for none".to_owned());
+            return None;
+        }
         let count = self.count(node, "approvals", 0..=MOST_APPROVALS)?;
         if count > 0 && file.approvals.quorums.len() > 1 {
             self.error(
@@ -111,7 +119,7 @@ impl Reader<'_> {
         if let Some(node) = fields.get("output_bytes")
             && let Some(bytes) = self.bytes(node, "output_bytes")
         {
-            match usize::try_from(bytes).ok().filter(|bytes| (1024..=16 * 1024 * 1024).contains(bytes)) {
+            match usize::try_from(bytes).ok().filter(|_| OUTPUT_BYTES.contains(&bytes)) {
                 Some(bytes) => limits.output_bytes = bytes,
                 None => self.error(node.at, "output_bytes is a size from `1KiB` to `16MiB`", None),
             }

@@ -1,13 +1,15 @@
 //! A record of the log → the facts that policy was asked with, or why they are not all there.
 
 use opsgate_audit::verify::Record;
+use opsgate_tools::mode::Mode;
 use opsgate_tools::scope::{ScopeKind, Scopes};
 use opsgate_tools::tool::Class;
 use serde::Deserialize;
 
 use super::super::Catalogue;
 use super::super::asked::Asked;
-use super::super::decision::{ChangePart, Decision, DenialCode, Trigger};
+use super::super::decision::{ChangePart, Decision, DecisionKind, DenialCode, Trigger};
+use super::super::required::Required;
 
 /// What a record is to a replay.
 pub(super) enum Read {
@@ -25,26 +27,76 @@ pub(super) struct Judged {
     /// The hash of the policy that decided.
     pub(super) policy: String,
     pub(super) was: Outcome,
-    pub(super) shadow: Option<Vec<String>>,
+    pub(super) shadow: Vec<String>,
+}
+
+/// What a permitted call comes to in its system's mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
+    Invented,
+    Previewed,
+    Real,
+}
+
+impl Runs {
+    fn of(class: Class, mode: Mode) -> Self {
+        match mode {
+            Mode::Mock => Self::Invented,
+            Mode::DryRun if class == Class::Write => Self::Previewed,
+            _ => Self::Real,
+        }
+    }
 }
 
 /// A decision and its grounds, as far as records keep them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// `permit`, `needs_approval` or `deny`.
-    pub(super) decision: String,
+    pub(super) decision: DecisionKind,
     pub(super) code: Option<DenialCode>,
     /// The rules that permitted, or the rule or setting that denied; `None` where the record does not say.
     pub(super) by: Option<Vec<String>>,
+    /// Nothing for a denial, nor in the record of a call that was refused since nobody could approve it.
+    pub(super) runs: Option<Runs>,
+    /// What `needs_approval` needs; `None` where the record does not say.
+    pub(super) required: Option<Required>,
 }
 
 impl Outcome {
-    pub(super) fn of(decision: &Decision) -> Self {
-        let (code, by) = match decision {
-            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => (None, permit.rules().to_vec()),
-            Decision::Deny(denial) => (Some(denial.code), denial.rule.iter().cloned().collect()),
-        };
-        Self { decision: decision.name().to_owned(), code, by: Some(by) }
+    pub(super) fn of(decision: &Decision, class: Class) -> Self {
+        let kind = decision.kind();
+        match decision {
+            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => Self {
+                decision: kind,
+                code: None,
+                by: Some(permit.rules().to_vec()),
+                runs: Some(Runs::of(class, permit.mode())),
+                required: if let Decision::NeedsApproval(_, requirement) = decision { Some(requirement.into()) } else { None },
+            },
+            Decision::Deny(denial) => {
+                Self { decision: kind, code: Some(denial.code), by: Some(denial.rule.iter().cloned().collect()), runs: None, required: None }
+            }
+        }
+    }
+
+    /// Whether as much is permitted, asked for and run; `None` where the record does not say what was asked for.
+    // INVARIANT: a call is alike only where it needs the same people and touches the same world (test:
+    // what_is_asked_for_and_what_runs_must_be_the_same).
+    pub(super) fn is_alike(&self, would: &Self) -> Option<bool> {
+        let runs = self.runs.is_none() || would.runs.is_none() || self.runs == would.runs;
+        if self.decision != would.decision || !runs {
+            return Some(false);
+        }
+        match self.decision {
+            DecisionKind::NeedsApproval => self.required.as_ref().map(|required| Some(required) == would.required.as_ref()),
+            DecisionKind::Deny | DecisionKind::Permit => Some(true),
+        }
+    }
+
+    /// Whether more is permitted than was: what was not, what would run in earnest, or what would need fewer people.
+    pub(super) fn is_wider_than(&self, was: &Self) -> bool {
+        let in_earnest = self.runs == Some(Runs::Real) && was.runs.is_some_and(|runs| runs != Runs::Real);
+        let for_less = self.required.as_ref().zip(was.required.as_ref()).is_some_and(|(required, was)| !required.asks_for_all_of(was));
+        self.decision > was.decision || in_earnest || for_less
     }
 
     /// Whether code and rules are the same, as far as both are known.
@@ -53,19 +105,16 @@ impl Outcome {
         self.code == other.code && by(&self.by, &other.by)
     }
 
-    /// 0 denied, 1 with approval, 2 permitted.
-    pub(super) fn rank(&self) -> u8 {
-        match self.decision.as_str() {
-            "permit" => 2,
-            "needs_approval" => 1,
-            _ => 0,
-        }
-    }
-
     pub(super) fn in_words(&self) -> String {
         let code = self.code.map(|code| format!(" ({})", code.name())).unwrap_or_default();
         let by = self.by.as_ref().filter(|by| !by.is_empty()).map(|by| format!(" by {}", by.join(", "))).unwrap_or_default();
-        format!("{}{code}{by}", self.decision)
+        let required = self.required.as_ref().map(|required| format!(", with {required}")).unwrap_or_default();
+        let runs = match self.runs {
+            Some(Runs::Invented) => ", in mock",
+            Some(Runs::Previewed) => ", in dry_run",
+            Some(Runs::Real) | None => "",
+        };
+        format!("{}{code}{by}{required}{runs}", self.decision.name())
     }
 }
 
@@ -82,8 +131,10 @@ struct Data {
     scopes: Option<Vec<ScopeData>>,
     #[serde(default)]
     policy: String,
-    decision: Option<String>,
+    decision: Option<DecisionKind>,
     denial: Option<DenialCode>,
+    mode: Option<Mode>,
+    required: Option<Required>,
     #[serde(default)]
     decided_at: String,
     #[serde(default)]
@@ -138,6 +189,9 @@ pub(super) fn read(record: &Record<'_>, catalogue: &Catalogue) -> Read {
     let Some(scopes) = data.scopes else {
         return Read::Undecidable("what it touches was not recorded");
     };
+    if record.kind == "call.intent" && data.mode.is_none() {
+        return Read::Undecidable("the mode that it ran in was not recorded");
+    }
     if [&caller, &data.tool].into_iter().chain(scopes.iter().map(|scope| &scope.value)).any(|value| value.contains(SCRUBBED)) {
         return Read::Undecidable("a needed value was scrubbed out of the record");
     }
@@ -152,8 +206,10 @@ pub(super) fn read(record: &Record<'_>, catalogue: &Catalogue) -> Read {
             None => Scopes::of(scope.kind, scope.value),
         })
     });
-    let by = match decision.as_str() {
-        "deny" => Some(data.rule.into_iter().collect()),
+    let by = match (decision, data.rule) {
+        // A refusal goes to the client, so that its rule was scrubbed.
+        (DecisionKind::Deny, Some(rule)) if rule.contains(SCRUBBED) => None,
+        (DecisionKind::Deny, rule) => Some(rule.into_iter().collect()),
         _ => data.rules,
     };
     let asked = Asked {
@@ -168,6 +224,6 @@ pub(super) fn read(record: &Record<'_>, catalogue: &Catalogue) -> Read {
         change: data.change,
         now,
     };
-    let was = Outcome { decision, code: data.denial, by };
-    Read::Judged(Box::new(Judged { asked, policy: data.policy, was, shadow: Some(data.shadow) }))
+    let was = Outcome { decision, code: data.denial, by, runs: data.mode.map(|mode| Runs::of(class, mode)), required: data.required };
+    Read::Judged(Box::new(Judged { asked, policy: data.policy, was, shadow: data.shadow }))
 }

@@ -18,7 +18,7 @@ const MOST_ABSENT: usize = 100;
 pub struct ReplayReport {
     /// Records of calls: intents and refusals.
     pub records: u64,
-    /// Decided alike.
+    /// Decided alike: the same answer, the same approvals, and what runs as real as it was.
     pub same: u64,
     /// Of those, the ones that are now denied or permitted by another rule.
     pub other_grounds: u64,
@@ -102,10 +102,10 @@ pub struct LogState {
 type Key = (bool, String, String, String, String);
 
 impl ReplayReport {
-    /// Whether every call that can be decided again came out as it was.
+    /// Whether every call that policy decided could be decided again, came out as it was, and the log holds.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.changed == 0 && self.log.verified
+        self.changed == 0 && self.undecidable.is_empty() && self.log.verified
     }
 
     /// How many calls cannot be decided again.
@@ -137,7 +137,7 @@ impl ReplayReport {
     }
 
     pub(super) fn changed(&mut self, judged: &Judged, would: &Outcome, id: &str) {
-        let wider = would.rank() > judged.was.rank();
+        let wider = would.is_wider_than(&judged.was);
         self.changed += 1;
         self.wider += u64::from(wider);
         let key = (wider, judged.asked.caller.clone(), judged.asked.tool.clone(), judged.was.in_words(), would.in_words());

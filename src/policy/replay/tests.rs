@@ -13,7 +13,7 @@ const POLICY: &str = "version: 1\nwrite_mode: on\ndefaults: {read: allow}\ncalle
 /// A write that was permitted on a Friday noon.
 fn issue() -> Value {
     json!({ "caller": { "address": "local", "id": "local:uid=1", "roles": [] }, "change": ["reasoning"], "class": "write",
-            "decided_at": "2026-11-20T12:00:00Z", "decision": "permit", "gen_ai.tool.name": "github_create_issue", "policy": policy(POLICY).hash(),
+            "decided_at": "2026-11-20T12:00:00Z", "decision": "permit", "gen_ai.tool.name": "github_create_issue", "mode": "mock", "policy": policy(POLICY).hash(),
             "rules": ["issues"], "scopes": [{ "kind": "repo", "value": "acme/app" }], "system": "github", "trigger": "client" })
 }
 
@@ -43,18 +43,23 @@ fn replayed(records: &[(&str, Value)], new: Option<&str>) -> ReplayReport {
 
 #[test]
 fn the_time_and_the_switches_of_the_record_count() {
-    let refused = |code: &str, rule: &str| json!({ "decision": "deny", "denial": code, "code": "policy_denied", "rule": rule, "rules": null });
+    let refused =
+        |code: &str, rule: &str| json!({ "decision": "deny", "denial": code, "code": "policy_denied", "rule": rule, "rules": null, "mode": null });
     for (data, agrees) in [
         (issue(), true),
         (with(issue(), json!({ "decided_at": "2026-11-22T12:00:00Z" })), false), // a Sunday
         (with(with(issue(), json!({ "decided_at": "2026-11-22T12:00:00Z" })), refused("outside_hours", "environments.production.hours")), true),
         (with(issue(), json!({ "write_mode_off": true })), false),
         (with(with(issue(), json!({ "write_mode_off": true })), refused("write_off", "write_mode")), true),
+        (with(with(issue(), json!({ "write_mode_off": true })), refused("write_off", "others")), false),
+        // The rule of a refusal is scrubbed like the rest of it.
+        (with(with(issue(), json!({ "write_mode_off": true })), refused("write_off", "[REDACTED:x]")), true),
         (with(issue(), refused("write_off", "write_mode")), false),
         (with(issue(), json!({ "rules": ["others"] })), false),
         (with(issue(), json!({ "shadow": ["some"] })), false),
         (with(issue(), json!({ "decision": "needs_approval" })), false),
         (with(issue(), json!({ "trigger": "webhook" })), false),
+        (with(issue(), json!({ "mode": "approval_required_write" })), false),
         (with(issue(), json!({ "caller": { "id": "key:other" } })), false),
     ] {
         let kind = if data["decision"] == "deny" { "call.refused" } else { "call.intent" };
@@ -78,6 +83,8 @@ fn what_was_not_recorded_is_undecidable_and_never_guessed() {
         (with(issue(), json!({ "scopes": null })), "what it touches"),
         (with(issue(), json!({ "scopes": [{ "kind": "planet", "value": "x" }] })), "does not know"),
         (with(issue(), json!({ "trigger": "dream" })), "does not know"),
+        (with(issue(), json!({ "decision": "perhaps" })), "does not know"),
+        (with(issue(), json!({ "mode": null })), "mode"),
         (with(issue(), json!({ "policy": "sha256:0" })), "archive"),
         (with(issue(), json!({ "policy": "sha256:../../etc/passwd" })), "archive"),
     ] {
@@ -98,12 +105,13 @@ fn what_was_not_recorded_is_undecidable_and_never_guessed() {
 fn what_a_new_policy_changes_is_grouped_wider_first() {
     let read = |path: &str, denied: bool| {
         let decided = if denied {
-            json!({ "decision": "deny", "denial": "rule_denied", "code": "policy_denied", "rule": "no-keys", "rules": null })
+            json!({ "decision": "deny", "denial": "rule_denied", "code": "policy_denied", "rule": "no-keys", "rules": null, "mode": null })
         } else {
             json!({ "rules": ["defaults.read"] })
         };
         let scopes = json!([{ "kind": "repo", "value": "/src/app" }, { "kind": "path", "value": path }]);
-        let data = json!({ "gen_ai.tool.name": "workspace_read_file", "system": "workspace", "class": "read", "scopes": scopes });
+        let data =
+            json!({ "gen_ai.tool.name": "workspace_read_file", "system": "workspace", "class": "read", "mode": "read_only", "scopes": scopes });
         (if denied { "call.refused" } else { "call.intent" }, with(with(issue(), data), decided))
     };
     let records = [("call.intent", issue()), read("a", false), read("docs/a", false), read("docs/b", false), read("x.pem", true)];
@@ -123,6 +131,73 @@ fn what_a_new_policy_changes_is_grouped_wider_first() {
     // The same answer for another reason is no change, and is counted.
     let report = replayed(&records, Some(&POLICY.replace("id: no-keys", "id: keys")));
     assert_eq!((report.same, report.other_grounds, report.changed), (5, 1, 0));
+}
+
+/// A policy under which an issue needs these approvals, in this mode.
+fn asking(approvals: &str, mode: &str) -> String {
+    POLICY
+        .replace(
+            "version: 1\n",
+            "version: 1\npeople: {ana: {github: a}, ben: {github: b}, eve: {github: e}}\ngroups: {one: [ana], sec: [ana, ben, eve]}\n",
+        )
+        .replace("approvals: 0", &format!("approvals: {approvals}"))
+        .replace("github: {mode: mock}", &format!("github: {{mode: {mode}}}"))
+}
+
+// What a reviewer must see, since the decision has the same name before and after.
+#[test]
+fn what_is_asked_for_and_what_runs_must_be_the_same() {
+    const THREE: &str = "[{group: sec, count: 3}]";
+    let needs = |group: &str, count: u32, mode: &str| {
+        let required = json!({ "approvals": [{ "count": count, "group": group }], "expires_ms": 1_800_000, "mfa": false, "people": count });
+        with(issue(), json!({ "decision": "needs_approval", "required": required, "mode": mode }))
+    };
+    let permitted = |mode: &str| with(issue(), json!({ "mode": mode }));
+    let real = "approval_required_write";
+    // A refusal for want of approvals keeps neither rules nor mode.
+    let refused = with(needs("sec", 3, real), json!({ "mode": null, "rules": null, "code": "approvals_unavailable" }));
+    for (kind, data, (approvals, mode), (changed, wider)) in [
+        ("call.intent", needs("sec", 3, real), (THREE, real), (0, 0)),
+        ("call.intent", needs("sec", 3, real), ("[{group: one, count: 1}]", real), (1, 1)),
+        ("call.intent", needs("sec", 3, real), ("[{group: sec, count: 2}]", real), (1, 1)),
+        ("call.intent", needs("sec", 2, real), (THREE, real), (1, 0)),
+        ("call.refused", refused.clone(), (THREE, "mock"), (0, 0)),
+        ("call.refused", refused, ("[{group: one, count: 1}]", "mock"), (1, 1)),
+        ("call.intent", permitted("mock"), ("0", "mock"), (0, 0)),
+        ("call.intent", permitted("mock"), ("0", real), (1, 1)),
+        ("call.intent", permitted("dry_run"), ("0", real), (1, 1)),
+        ("call.intent", permitted("dry_run"), (THREE, real), (1, 1)),
+        ("call.intent", permitted("mock"), ("0", "dry_run"), (1, 0)),
+        ("call.intent", permitted(real), ("0", "dry_run"), (1, 0)),
+        ("call.intent", permitted(real), (THREE, real), (1, 0)),
+        ("call.intent", permitted("mock"), (THREE, "mock"), (1, 0)),
+        ("call.intent", needs("sec", 3, "mock"), (THREE, real), (1, 1)),
+    ] {
+        let report = replayed(&[(kind, data.clone())], Some(&asking(approvals, mode)));
+        assert_eq!(
+            (report.changed, report.wider, report.same),
+            (changed, wider, 1 - changed),
+            "{data} under {approvals}, {mode}: {:?}",
+            report.changes
+        );
+    }
+    let report = replayed(&[("call.intent", needs("sec", 3, "mock"))], Some(&asking("[{group: one, count: 1}]", real)));
+    let words = |change: &Redecided| (change.was.clone(), change.would_be.clone());
+    assert_eq!(
+        report.changes.iter().map(words).collect::<Vec<_>>(),
+        [(
+            "needs_approval by issues, with 3 approvals of `sec` within 30 min, in mock".to_owned(),
+            "needs_approval by issues, with 1 approval of `one` within 30 min".to_owned()
+        )]
+    );
+    // A read is as real in every mode but `mock`.
+    let read = json!({ "gen_ai.tool.name": "workspace_read_file", "system": "workspace", "class": "read", "mode": "read_only",
+                       "rules": ["defaults.read"], "scopes": [{ "kind": "repo", "value": "/src/app" }, { "kind": "path", "value": "a" }] });
+    assert_eq!(replayed(&[("call.intent", with(issue(), read))], None).same, 1);
+    // An older version did not say what was needed.
+    let report = replayed(&[("call.intent", with(needs("sec", 3, real), json!({ "required": null })))], Some(&asking(THREE, real)));
+    assert_eq!((report.undecidable_calls(), report.same), (1, 0));
+    assert!(!report.agrees());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use opsgate_tools::tool::Class;
 
+use super::super::catalogue::Catalogue;
 use super::super::decision::Quorum;
 use super::super::diagnostics::Pos;
 use super::super::glob::Compare;
@@ -27,7 +28,10 @@ pub(super) fn review(reader: &mut Reader<'_>, root: &Node, file: &File) {
     }
     writes.truncate(looked_at);
     for rule in &writes {
-        for (quorum, caller) in quorums(rule, file).iter().flat_map(|quorum| callers_of(rule, file).map(move |caller| (quorum, caller))) {
+        for (quorum, caller) in RuleApprovals::quorums(rule.approvals.as_ref(), &file.approvals)
+            .iter()
+            .flat_map(|quorum| callers_of(rule, file).map(move |caller| (quorum, caller)))
+        {
             check(reader, file, rule.at, quorum, Some(caller), &mut told);
         }
     }
@@ -60,7 +64,7 @@ const GLOBS: usize = 20;
 fn pairs(rule: &Rule, file: &File) -> usize {
     let names = rule.when.callers.as_ref().map_or(1, |names| GLOBS * names.len());
     let of_environments: usize = file.environments.iter().map(|one| one.approvals.len()).sum();
-    file.callers.len() * names * (quorums(rule, file).len() + of_environments).max(1)
+    file.callers.len() * names * (RuleApprovals::quorums(rule.approvals.as_ref(), &file.approvals).len() + of_environments).max(1)
 }
 
 /// Rules that allow a tool that writes.
@@ -69,15 +73,13 @@ fn write_rules<'f>(reader: &Reader<'_>, file: &'f File) -> Vec<&'f Rule> {
     file.rules.iter().filter(|rule| rule.effect == Effect::Allow && !rule.shadow && names_one(rule)).collect()
 }
 
-fn quorums(rule: &Rule, file: &File) -> Vec<Quorum> {
-    match &rule.approvals {
-        None => file.approvals.quorums.clone(),
-        Some(RuleApprovals::Count(0)) => Vec::new(),
-        Some(RuleApprovals::Count(count)) => {
-            vec![Quorum { group: file.approvals.quorums.first().and_then(|one| one.group.clone()), count: *count }]
-        }
-        Some(RuleApprovals::Quorums(quorums)) => quorums.clone(),
-    }
+/// Whether a write that would run waits for approvals first.
+pub(in super::super) fn asks_for_approvals(file: &File, catalogue: &Catalogue) -> bool {
+    let writes = |system: &str| file.systems.get(system).is_some_and(|system| system.mode.writes());
+    let asks =
+        |rule: &&Rule| rule.effect == Effect::Allow && !rule.shadow && !RuleApprovals::quorums(rule.approvals.as_ref(), &file.approvals).is_empty();
+    let waits = |rule: &Rule| named_tools(&rule.when, catalogue).iter().any(|(_, system, class)| *class == Class::Write && writes(system));
+    file.write_mode && file.rules.iter().filter(asks).any(waits)
 }
 
 /// The entries of `callers` that a rule can be about.

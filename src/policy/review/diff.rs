@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::super::Policy;
 use super::super::compile::{Core, ToolEntry};
+use super::super::decision::DecisionKind;
 use super::callers::{MOST_CALLERS, in_order};
 use super::calls::MOST_DECISIONS;
 use super::entries::{self, Entry};
@@ -161,11 +162,11 @@ impl Policy {
 }
 
 fn direction(before: &Outcome, after: &Outcome) -> Option<Direction> {
-    match before.rank().cmp(&after.rank()) {
+    match before.kind().cmp(&after.kind()) {
         std::cmp::Ordering::Less => Some(Direction::Wider),
         std::cmp::Ordering::Greater => Some(Direction::Narrower),
         // Another reason for the same refusal permits nothing.
-        std::cmp::Ordering::Equal if after.rank() == 0 || before == after => None,
+        std::cmp::Ordering::Equal if after.kind() == DecisionKind::Deny || before == after => None,
         std::cmp::Ordering::Equal => Some(if after.asks_less_than(before) { Direction::Weaker } else { Direction::Approvals }),
     }
 }
@@ -173,7 +174,7 @@ fn direction(before: &Outcome, after: &Outcome) -> Option<Direction> {
 fn words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Permitted => "permitted".to_owned(),
-        Outcome::Approval(needs) => format!("with {}", needs.text),
+        Outcome::Approval(required) => format!("with {required}"),
         Outcome::Denied(reason) => {
             let rule = reason.rule.as_ref().map_or_else(String::new, |rule| format!("`{rule}`: "));
             format!("denied ({rule}{})", reason.because)

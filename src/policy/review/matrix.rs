@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::super::Policy;
 use super::super::compile::{CompiledRule, Core, ToolEntry, Who};
-use super::super::decision::DenialCode;
+use super::super::decision::{DecisionKind, DenialCode};
+use super::super::glob_table::WILD;
 use super::super::model::Effect;
 use super::callers::{MOST_CALLERS, Sampled, in_order, is_named};
 use super::calls::MOST_DECISIONS;
@@ -121,7 +122,7 @@ impl Policy {
         let mut samples = Samples::of(&[core])?;
         let asked = |caller: &Sampled| only.is_empty() || only.iter().any(|one| is_named(one, caller));
         let mut callers: Vec<Sampled> = samples.callers.iter().filter(|caller| asked(caller)).cloned().collect();
-        let literal = |one: &&String| !one.contains(['*', '?', '[', '{']);
+        let literal = |one: &&String| !one.contains(WILD);
         for one in only.iter().filter(literal) {
             if !callers.iter().any(|caller| caller.stands_for == *one || caller.id == *one) {
                 callers.insert(0, Sampled { id: one.clone(), stands_for: one.clone() });
@@ -151,9 +152,9 @@ impl Policy {
 
 fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried], untried: &[&CompiledRule]) -> Cell {
     let outcomes: Vec<Outcome> = calls.iter().map(|call| Outcome::of(&ask(core, caller, tool, call))).collect();
-    let ranks: BTreeSet<u8> = outcomes.iter().map(Outcome::rank).collect();
-    let has = |rank: u8| ranks.contains(&rank);
-    let may = match (has(0), has(1), has(2)) {
+    let kinds: BTreeSet<DecisionKind> = outcomes.iter().map(Outcome::kind).collect();
+    let has = |kind| kinds.contains(&kind);
+    let may = match (has(DecisionKind::Deny), has(DecisionKind::NeedsApproval), has(DecisionKind::Permit)) {
         (false, false, _) => May::Yes,
         (true, false, true) => May::Some,
         (false, true, false) => May::Approval,
@@ -162,7 +163,9 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried], u
         (true, false, false) => May::No,
     };
     let by_default = DenialCode::DefaultDeny.name();
-    let is_open = outcomes.iter().any(|outcome| outcome.rank() > 0 || matches!(outcome, Outcome::Denied(reason) if reason.code == by_default));
+    let is_open = outcomes
+        .iter()
+        .any(|outcome| outcome.kind() != DecisionKind::Deny || matches!(outcome, Outcome::Denied(reason) if reason.code == by_default));
     let untried: Vec<String> = match core.profile(&caller.id) {
         // A call that is refused whatever rules say is refused.
         Some(profile) if is_open => {
@@ -181,7 +184,7 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried], u
     for outcome in outcomes.iter().filter(|outcome| seen.insert(*outcome)) {
         match outcome {
             Outcome::Denied(reason) => denials.push(reason.clone()),
-            Outcome::Approval(needs) => approvals.push(needs.text.clone()),
+            Outcome::Approval(required) => approvals.push(required.to_string()),
             Outcome::Permitted => {}
         }
     }
@@ -190,7 +193,7 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried], u
     }
     let more_denials = denials.len().saturating_sub(MOST_REASONS);
     denials.truncate(MOST_REASONS);
-    Cell { may, by: if ranks.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials, untried, more_denials }
+    Cell { may, by: if kinds.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials, untried, more_denials }
 }
 
 /// The most reasons that a cell names.
@@ -208,7 +211,7 @@ fn depends_on(calls: &[Tried], outcomes: &[Outcome]) -> Vec<&'static str> {
         let mut alike = BTreeMap::new();
         for (call, outcome) in calls.iter().zip(outcomes).filter(|(call, _)| call.picks.iter().any(|(one, _)| *one == kind)) {
             let others: Vec<_> = call.picks.iter().filter(|(one, _)| *one != kind).collect();
-            if *alike.entry((others, call.now, call.change)).or_insert(outcome.rank()) != outcome.rank() {
+            if *alike.entry((others, call.now, call.change)).or_insert(outcome.kind()) != outcome.kind() {
                 by.insert(kind);
             }
         }
@@ -222,11 +225,11 @@ fn depends_on(calls: &[Tried], outcomes: &[Outcome]) -> Vec<&'static str> {
         }
     }
     let (mut at_times, mut with_parts) = (BTreeMap::new(), BTreeMap::new());
-    let asked = || calls.iter().zip(outcomes).map(|(call, outcome)| (call, outcome.rank()));
-    if asked().any(|(call, rank)| *at_times.entry((&call.picks, call.change)).or_insert(rank) != rank) {
+    let asked = || calls.iter().zip(outcomes).map(|(call, outcome)| (call, outcome.kind()));
+    if asked().any(|(call, kind)| *at_times.entry((&call.picks, call.change)).or_insert(kind) != kind) {
         names.push("hours");
     }
-    if asked().any(|(call, rank)| *with_parts.entry((&call.picks, call.now)).or_insert(rank) != rank) {
+    if asked().any(|(call, kind)| *with_parts.entry((&call.picks, call.now)).or_insert(kind) != kind) {
         names.push("change");
     }
     names

@@ -1,16 +1,20 @@
 //! The JSON Schema of a policy file, for editors: made from the tables that the reader reads by, so that the two cannot part.
 
 use opsgate_tools::mode::Mode;
+use opsgate_tools::registry::FORBIDDEN;
 use opsgate_tools::scope::ScopeKind;
 use serde_json::{Map, Value, json};
 
 use super::super::catalogue::{Catalogue, SYSTEMS};
 use super::super::decision::{ChangePart, Trigger};
 use super::super::glob;
+use super::super::hours;
 use super::super::model::{AuditLevel, AuditReads, Deployment, Language, OnExposure, Pii, Tier};
 use super::super::read::KEYS;
+use super::super::read::commands::LEAST_MEMORY;
 use super::super::read::keys::{self, conditions, system, targets};
-use super::super::read::settings::MOST_APPROVALS;
+use super::super::read::quantity::UNITS;
+use super::super::read::settings::{MOST_APPROVALS, OUTPUT_BYTES};
 use super::super::risk::Circumstance;
 
 /// The schema (draft 2020-12) of `policy.yaml`, with the tools of this catalogue to choose from.
@@ -25,7 +29,7 @@ pub fn schema(catalogue: &Catalogue) -> Value {
             "title": "opsgate policy",
             "required": ["version"],
             "$defs": {
-                "tool": about(json!({ "anyOf": [{ "enum": tools }, glob(ScopeKind::Method)] }), "A tool, or a glob over tools."),
+                "tool": about(json!({ "anyOf": [{ "enum": tools }, glob_over_tools(), unlisted(catalogue)] }), "A tool, or a glob over tools."),
                 "conditions": object(&conditions(), "What a rule is about. Every condition that is there must hold.", condition),
                 "quorums": list(required(object(keys::QUORUM, "So many approvals from one group.", approvals), &["group"])),
             }
@@ -48,15 +52,15 @@ fn section(key: &str) -> Value {
         }),
         "people" => named(
             object(keys::PERSON, "One person with all identities.", |key| match key {
-                "keys" => about(list(text()), "Names of API keys."),
-                "oidc" => about(list(text()), "`issuer|subject` of identity tokens."),
+                "keys" => about(list_or_none(text()), "Names of API keys."),
+                "oidc" => about(list_or_none(text()), "`issuer|subject` of identity tokens."),
                 "slack" => about(text(), "The member id in the chat."),
                 "github" => about(text(), "The login at the forge."),
                 _ => Value::Null,
             }),
             "One entry for each person, with all identities.",
         ),
-        "groups" => named(list(text()), "Groups of people. Approvals name groups."),
+        "groups" => named(list_or_none(text()), "Groups of people. Approvals name groups."),
         "callers" => callers(),
         "systems" => {
             let of = |name: &str| object(system(name), "A system that may be reached.", in_system);
@@ -91,7 +95,7 @@ fn section(key: &str) -> Value {
         }),
         "limits" => object(keys::LIMITS, "How much anyone may ask.", limit),
         "budgets" => object(keys::BUDGETS, "How much in a day.", |_| {
-            object(keys::PER_CALLER_DAY, "Per caller and day.", |key| if key == "calls" { whole_number(1, u32::MAX) } else { bytes() })
+            object(keys::PER_CALLER_DAY, "Per caller and day.", |key| if key == "calls" { whole_number(1, u32::MAX) } else { bytes(1, None) })
         }),
         "scrub" => object(keys::SCRUB, "What is done with personal data and secrets.", |key| match key {
             "pii" => about(words(&Pii::ALL), "Personal data."),
@@ -110,7 +114,7 @@ fn section(key: &str) -> Value {
 fn callers() -> Value {
     let entry = object(keys::CALLER, "A caller.", |key| match key {
         "owner" => about(text(), "The person or group that answers for it."),
-        _ => about(list(text()), "Its roles."),
+        _ => about(list_or_none(text()), "Its roles."),
     });
     let mut all = named(entry, "Who may call at all. The closest glob counts.");
     merge(&mut all, json!({ "propertyNames": caller() }));
@@ -146,7 +150,7 @@ fn command(key: &str) -> Value {
         "argv" => about(list(text()), "The program and its arguments; `{dependency}` stands for what is to be installed."),
         "network" => about(words(keys::SWITCH), "Whether it has a network."),
         "timeout" => about(duration(), "How long it may run."),
-        "memory" => about(bytes(), "How much memory its processes may hold together."),
+        "memory" => about(bytes(LEAST_MEMORY, None), "How much memory its processes may hold together."),
         "writable" => about(list(text()), "Files and folders of the repository that it may write."),
         "readable" => about(list(json!({ "type": "string", "pattern": "^/" })), "Whole paths outside of the repository that it may read."),
         "env" => about(
@@ -177,13 +181,18 @@ fn environment(key: &str) -> Value {
 }
 
 fn hours() -> Value {
-    json!({ "type": "string", "pattern": r"^\s*[A-Z][a-z]{2}(-[A-Z][a-z]{2})?\s+[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}\s+\S+\s*$" })
+    let (day, time) = (format!("({})", hours::DAYS.map(|(name, _)| name).join("|")), "([01][0-9]|2[0-3]):[0-5][0-9]");
+    json!({ "type": "string", "pattern": format!(r"^\s*{day}(-{day})?\s+{time}-({time}|24:00)\s+\S+\s*$") })
 }
 
 fn rule() -> Value {
     let mut rule = required(
         object(keys::RULE, "A rule allows or denies.", |key| match key {
-            "id" => about(json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,100}$" }), "Its name in records and refusals."),
+            "id" => {
+                let settings = format!(r"^({})(\.|$)", KEYS.join("|"));
+                let id = json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,100}$", "not": { "pattern": settings } });
+                about(id, "Its name in records and refusals, which no setting has.")
+            }
             "allow" => about(json!({ "$ref": "#/$defs/conditions" }), "Covers a call only if everything of each kind that it touches is named."),
             "deny" => about(json!({ "$ref": "#/$defs/conditions" }), "Matches as soon as one thing that the call touches is named."),
             "because" => about(text(), "Why, for whoever is refused."),
@@ -239,7 +248,7 @@ fn limit(key: &str) -> Value {
             ),
         }),
         "concurrency" => about(whole_number(1, 10_000), "Calls of one caller that run at once."),
-        "output_bytes" => about(bytes(), "Of one reply; the rest comes with a cursor."),
+        "output_bytes" => about(bytes(*OUTPUT_BYTES.start(), Some(*OUTPUT_BYTES.end())), "Of one reply; the rest comes with a cursor."),
         "timeout" => about(duration(), "Of a call that names none."),
         "max_timeout" => about(duration(), "That a call may name."),
         _ => Value::Null,
@@ -248,8 +257,6 @@ fn limit(key: &str) -> Value {
 
 const RATE: &str = "0*[1-9][0-9]*/(s|min|h|day)";
 const DURATION: &str = "0*[1-9][0-9]*(ms|s|m|h|d)";
-const BYTES: &str = "0*[1-9][0-9]*(B|KiB|MiB|GiB)";
-
 fn rate() -> Value {
     json!({ "type": "string", "pattern": format!("^{RATE}$"), "examples": ["100/min"] })
 }
@@ -258,8 +265,39 @@ fn duration() -> Value {
     json!({ "type": "string", "pattern": format!("^{DURATION}$"), "examples": ["30m"] })
 }
 
-fn bytes() -> Value {
-    json!({ "anyOf": [{ "type": "string", "pattern": format!("^{BYTES}$") }, { "type": "integer", "minimum": 1 }], "examples": ["64KiB"] })
+/// A size with a unit, or as a number of bytes.
+fn bytes(least: u64, most: Option<u64>) -> Value {
+    let units = |number: &dyn Fn(u64) -> Option<String>| {
+        let all: Vec<String> = UNITS.iter().filter_map(|(unit, factor)| Some(format!("({}){unit}", number(*factor)?))).collect();
+        format!("^0*({})$", all.join("|"))
+    };
+    let within = units(&|factor| most.map_or_else(|| Some("[1-9][0-9]*".to_owned()), |most| up_to(most / factor)));
+    let (mut text, mut number) = (json!({ "type": "string", "pattern": within }), json!({ "type": "integer", "minimum": least }));
+    if least > 1 {
+        merge(&mut text, json!({ "not": { "pattern": units(&|factor| up_to((least - 1) / factor)) } }));
+    }
+    if let Some(most) = most {
+        merge(&mut number, json!({ "maximum": most }));
+    }
+    json!({ "anyOf": [text, number], "examples": ["64KiB"] })
+}
+
+/// A pattern for the whole numbers from 1 to this one, without zeros before them; `None` where there are none.
+fn up_to(most: u64) -> Option<String> {
+    let digits = most.to_string();
+    let mut all = Vec::new();
+    if let Some(more) = digits.len().checked_sub(2) {
+        all.push(format!("[1-9][0-9]{{0,{more}}}"));
+    }
+    // As many digits, of which one is smaller and those before it are the same.
+    for (place, digit) in digits.bytes().enumerate() {
+        let (before, least) = (digits.get(..place)?, if place == 0 { b'1' } else { b'0' });
+        if digit > least {
+            all.push(format!("{before}[{}-{}][0-9]{{{}}}", char::from(least), char::from(digit - 1), digits.len() - place - 1));
+        }
+    }
+    all.push(digits);
+    (most > 0).then(|| all.join("|"))
 }
 
 fn whole_number(least: u32, most: u32) -> Value {
@@ -270,8 +308,11 @@ fn fraction() -> Value {
     json!({ "type": "number", "minimum": 0, "maximum": 1 })
 }
 
+/// Control characters, for a class.
+const CONTROL: &str = r"\x00-\x1f\x7f-\x9f";
+
 fn text() -> Value {
-    json!({ "type": "string", "pattern": r"\S" })
+    json!({ "type": "string", "pattern": format!(r"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$") })
 }
 
 fn words<T>(words: &[(T, &'static str)]) -> Value {
@@ -281,15 +322,38 @@ fn words<T>(words: &[(T, &'static str)]) -> Value {
 /// A glob over things of this kind.
 fn glob(kind: ScopeKind) -> Value {
     let (first, what) = match kind {
-        ScopeKind::Path => (r"[^\s\\/]", "A glob over paths from the repository's root: `*` stays within a part, `**` crosses parts."),
-        ScopeKind::Repo => (r"[^\s\\~]", "A glob over repositories: `owner/name`, or a whole folder name."),
-        _ => (r"[^\s\\]", "A glob: `*` stays within a part, `**` crosses parts, `{a,b}` chooses."),
+        ScopeKind::Path => (r"[^\s\\/", "A glob over paths from the repository's root: `*` stays within a part, `**` crosses parts."),
+        ScopeKind::Repo => (r"[^\s\\~", "A glob over repositories: `owner/name`, or a whole folder name."),
+        _ => (r"[^\s\\", "A glob: `*` stays within a part, `**` crosses parts, `{a,b}` chooses."),
     };
-    about(json!({ "type": "string", "maxLength": glob::MAX_BYTES, "pattern": format!(r"^{first}([^\\]*[^\s\\])?$") }), what)
+    about(
+        json!({ "type": "string", "maxLength": glob::MAX_BYTES, "pattern": format!(r"^{first}{CONTROL}]([^\\{CONTROL}]*[^\s\\{CONTROL}])?$") }),
+        what,
+    )
+}
+
+/// With a wildcard, so that a misspelt tool is none.
+fn glob_over_tools() -> Value {
+    let mut glob = glob(ScopeKind::Method);
+    merge(&mut glob, json!({ "allOf": [{ "pattern": r"[*?\[{]" }] }));
+    glob
+}
+
+/// A tool of a system whose tools are still to come, or one that never runs and can be named in a denial.
+fn unlisted(catalogue: &Catalogue) -> Value {
+    let to_come = SYSTEMS.iter().filter(|system| catalogue.system_to_come(&format!("{system}_x")).is_some()).copied();
+    let never = FORBIDDEN.iter().map(|forbidden| forbidden.name);
+    let (to_come, never) = (to_come.collect::<Vec<_>>().join("|"), never.collect::<Vec<_>>().join("|"));
+    json!({ "type": "string", "maxLength": glob::MAX_BYTES, "pattern": format!("^(({to_come})_[A-Za-z0-9_]+|{never})$") })
 }
 
 fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items, "minItems": 1 })
+}
+
+/// A list that may be emptied.
+fn list_or_none(items: Value) -> Value {
+    json!({ "type": "array", "items": items })
 }
 
 fn allow_deny(items: &Value, what: &str) -> Value {

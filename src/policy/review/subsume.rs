@@ -9,6 +9,7 @@ use super::super::catalogue::Catalogue;
 use super::super::decision::Trigger;
 use super::super::diagnostics::At;
 use super::super::glob::{Compare, Pattern};
+use super::super::glob_table::WILD;
 use super::super::model::{Effect, Rule};
 use super::super::normalise::fold;
 
@@ -50,12 +51,12 @@ impl Covers {
         if one == other || one == "**" {
             return true;
         }
-        let literal = |text: &str| !text.contains(['*', '?', '[', '{']);
+        let literal = |text: &str| !text.contains(WILD);
         let top = one.strip_suffix("/**").or(beneath.then_some(&*one));
         if top.is_some_and(|top| literal(top) && other.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'))) {
             return true;
         }
-        let fixed = one.split(['*', '?', '[', '{']).next().unwrap_or_default();
+        let fixed = one.split(WILD).next().unwrap_or_default();
         inner.is_literal()
             && !outer.is_literal()
             && other.starts_with(fixed)

@@ -283,7 +283,7 @@ fn the_closest_caller_counts() {
 
 #[test]
 fn contradicting_facts_are_refused() {
-    let policy = policy(Policy::shipped());
+    let policy = Policy::parse(Policy::shipped(), "policy.yaml", &crate::catalogue::catalogue().unwrap()).unwrap();
     let scopes = Scopes::none("nothing");
     Ask::new("workspace_write_file", &[]).facts(|facts| {
         for wrong in [Facts { class: Class::Read, scopes: &scopes, ..*facts }, Facts { system: "policy", scopes: &scopes, ..*facts }] {
@@ -358,7 +358,7 @@ fn an_explanation_names_rules_lines_and_what_is_needed() {
     }
     assert_eq!(serde_json::to_value(&told).unwrap()["denial"]["code"], "rule_denied");
     let told = Ask::new("github_create_issue", &[(Repo, "acme/app")]).explained(&policy);
-    assert_eq!((told.decision.as_str(), told.needed.as_slice()), ("needs_approval", &["1 approval from `oncall`".to_owned()][..]));
+    assert_eq!((told.decision.as_str(), told.needed.as_slice()), ("needs_approval", &["1 approval of `oncall` within 30 min".to_owned()][..]));
     let told = Ask::new("kubernetes_list", &[]).by("key:none").explained(&policy);
     assert!(told.to_string().contains("not in the policy"), "{told}");
 }
@@ -372,6 +372,42 @@ fn every_denial_has_its_own_name_in_records_and_tests() {
     // The list is the enumeration: serde names every variant in its error.
     let told = serde_json::from_str::<DenialCode>("\"\"").unwrap_err().to_string();
     assert_eq!(told.matches('`').count() / 2 - 1, DenialCode::ALL.len(), "{told}");
+}
+
+#[test]
+fn no_rule_has_the_name_of_a_setting() {
+    let policy = policy(
+        "version: 1\nwrite_mode: on\ndefaults: {read: allow}\ncallers: {\"local:*\": {}}\n\
+         systems: {workspace: {}, github: {mode: approval_required_write}, kubernetes: {mode: mock}, slack: {mode: blocked}}\n\
+         repositories: {\"acme/app\": {write: true, refs: {deny: [old]}}, \"acme/shop\": {write: true}, \"acme/bank\": {write: true}}\n\
+         namespaces: {\"kube-*\": forbidden}\n\
+         environments: {shop: {match: {repos: [acme/shop]}, hours: \"Sun 08:00-18:00 UTC\"}, bank: {match: {repos: [acme/bank]}, require: [reasoning]}}\n\
+         rules: [{id: issues, allow: {tools: [github_create_issue]}, approvals: 0}]\n",
+    );
+    let issue = |repo: &str| Ask::new("github_create_issue", &[(Repo, repo)]);
+    let read = Ask::new("github_get_file", &[(Repo, "acme/app"), (ScopeKind::Ref, "old")]);
+    for (ask, name) in [
+        (issue("acme/app"), "issues"),
+        (Ask::new("workspace_read_file", &[]), "defaults.read"),
+        (Ask::new("slack_post_summary", &[]), "systems.slack.mode"),
+        (read, "repositories.acme/app.refs.deny"),
+        (Ask::new("kubernetes_list", &[(ScopeKind::Namespace, "kube-system")]), "namespaces.kube-*"),
+        (Ask { trigger: Trigger::Webhook, ..issue("acme/app") }, "automation"),
+        (Ask { env_off: true, ..issue("acme/app") }, "write_mode"),
+        (Ask::new("workspace_commit", &[]), "systems.workspace.mode"),
+        (Ask { same_user: true, ..issue("acme/app") }, "same_user_writes"),
+        (issue("acme/shop"), "environments.shop.hours"),
+        (issue("acme/bank"), "environments.bank.require"),
+    ] {
+        let by = match ask.of(&policy) {
+            Decision::Permit(permit) | Decision::NeedsApproval(permit, _) => permit.rules().to_vec(),
+            Decision::Deny(denial) => denial.rule.into_iter().collect(),
+        };
+        assert_eq!(by, [name]);
+        let text = format!("version: 1\nrules:\n  - {{id: \"{}\", deny: {{paths: [x]}}}}\n", name.replace(['/', '*'], "x"));
+        let refused = Policy::parse(&text, "p", &catalogue()).is_err_and(|errors| errors.to_string().contains("opsgate uses itself"));
+        assert_eq!(refused, name != "issues", "{text}");
+    }
 }
 
 #[test]

@@ -32,6 +32,29 @@ fn each_check_refuses_what_it_names_in_production_alone() {
 }
 
 #[test]
+fn everybody_is_everybody_however_it_is_written() {
+    for (caller, rule, refused) in [
+        ("key:?*", "", true),
+        ("key:??????", "", true),
+        ("key:*", "callers: [\"key:*\"], ", true),
+        ("key:*", "callers: [\"key:?*\"], ", true),
+        ("key:?*", "callers: [\"key:*\"], ", true),
+        ("key:*", "callers: [\"key:ci-*\", \"key:*\"], ", true),
+        ("key:*", "callers: [\"key:ci-*\"], ", false),
+        ("key:*", "callers: [\"local:*\"], ", false),
+        ("key:ci-?*", "callers: [\"key:*\"], ", false),
+    ] {
+        let text = format!(
+            "version: 1\nprofile: production\nwrite_mode: on\ncallers: {{\"{caller}\": {{roles: [writer]}}}}\n\
+             systems: {{github: {{mode: approval_required_write}}}}\nrules: [{{id: a, allow: {{{rule}tools: [github_create_issue]}}, approvals: 1}}]"
+        );
+        let errors = Policy::parse(&text, "p.yaml", &catalogue()).err().map(|errors| errors.to_string());
+        assert_eq!(errors.is_some(), refused, "{caller} {rule}: {errors:?}");
+        assert!(errors.is_none_or(|said| said.contains(&format!("`{caller}`, which is everybody"))), "{caller} {rule}");
+    }
+}
+
+#[test]
 fn what_production_refuses_is_safe_once_it_is_mended() {
     for (index, from, to) in [
         (2, "slack: {}", "slack: {mode: read_only}"),
@@ -51,7 +74,8 @@ fn what_production_refuses_is_safe_once_it_is_mended() {
 
 #[test]
 fn a_misspelt_environment_is_an_error_with_the_nearest_name() {
-    let text = |rest: &str| format!("version: 1\nenvironments: {{production: {{aliases: [prod], match: {{repos: [a]}}}}, staging: {{}}}}\n{rest}\n");
+    let text =
+        |rest: &str| format!("version: 1\nenvironments: {{production: {{aliases: [prod], match: {{repos: [acme/a]}}}}, staging: {{}}}}\n{rest}\n");
     for (rest, named, help) in [
         ("rules: [{id: a, deny: {environments: [prodction]}}]", "there is no environment `prodction`", "did you mean `production`?"),
         ("rules: [{id: a, deny: {environments: [Prod]}}]", "there is no environment `Prod`", "did you mean `prod`?"),

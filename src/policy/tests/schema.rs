@@ -53,6 +53,7 @@ const STRUCTURE: &[&str] = &[
     "is a mapping, and",
     "an empty list",
     "a time like",
+    "are a number or a list",
     "a rate like",
     "a size like",
     "no rate for a time",
@@ -75,6 +76,8 @@ const STRUCTURE: &[&str] = &[
     "no whole path",
     "cannot be allowed by default",
     "no name of a variable",
+    "there is no tool",
+    "opsgate uses itself",
 ];
 
 #[test]
@@ -87,6 +90,62 @@ fn what_the_reader_refuses_the_schema_refuses() {
         }
     }
     assert!(tried >= 35, "only {tried}: the words of the errors have changed");
+}
+
+#[test]
+fn a_wrong_value_is_wrong_to_both() {
+    let rule = |body: &str| format!("rules: [{{id: a, {body}}}]");
+    let command = |memory: &str| format!("systems: {{workspace: {{commands: {{a: {{argv: [a], memory: {memory}}}}}}}}}");
+    let hours = |hours: &str| format!("environments: {{a: {{hours: \"{hours}\"}}}}");
+    let output = |bytes: &str| format!("limits: {{output_bytes: {bytes}}}");
+    let tool = |tool: &str| rule(&format!("deny: {{tools: [\"{tool}\"]}}"));
+    for (text, is_right) in [
+        (tool("workspace_read_file"), true),
+        (tool("workspace_*"), true),
+        (tool("helm_list"), true),
+        (tool("delete_database"), true),
+        (tool("workspace-read-file"), false),
+        (tool("workspace_read_fil"), false),
+        (tool("helm_"), false),
+        (output("1KiB"), true),
+        (output("1024B"), true),
+        (output("1024"), true),
+        (output("9999KiB"), true),
+        (output("16384KiB"), true),
+        (output("16777216B"), true),
+        (output("016MiB"), true),
+        (output("1B"), false),
+        (output("1023B"), false),
+        (output("1023"), false),
+        (output("16385KiB"), false),
+        (output("16777217B"), false),
+        (output("16777217"), false),
+        (output("17MiB"), false),
+        (output("1GiB"), false),
+        (output("100GiB"), false),
+        (output("0MiB"), false),
+        (command("16MiB"), true),
+        (command("100GiB"), true),
+        (command("15MiB"), false),
+        (command("16777215B"), false),
+        (hours("Mon-Fri 08:00-24:00 UTC"), true),
+        (hours("Sun 00:00-23:59 UTC"), true),
+        (hours("Mon 99:99-99:99 UTC"), false),
+        (hours("Mon 08:00-24:01 UTC"), false),
+        (hours("Mon 24:00-24:00 UTC"), false),
+        (hours("Mon-Fry 08:00-18:00 UTC"), false),
+        (rule("deny: {paths: [x]}, because: \"it is so\""), true),
+        (rule("deny: {paths: [x]}, because: \"a\\u0007b\""), false),
+        (rule("deny: {paths: [x]}, because: \"a\\u009bb\""), false),
+        (rule("deny: {refs: [\"a\\u0007b\"]}"), false),
+        ("rules: [{id: write_modes, deny: {paths: [x]}}]".to_owned(), true),
+        ("rules: [{id: write_mode, deny: {paths: [x]}}]".to_owned(), false),
+        ("rules: [{id: environments.production, deny: {paths: [x]}}]".to_owned(), false),
+    ] {
+        let text = format!("version: 1\n{text}\n");
+        assert_eq!(refusals(&text).is_empty(), is_right, "the schema and {text}: {:?}", refusals(&text));
+        assert_eq!(Policy::parse(&text, "p", &crate::catalogue::catalogue().unwrap()).is_ok(), is_right, "the reader and {text}");
+    }
 }
 
 #[test]

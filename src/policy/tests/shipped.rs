@@ -42,13 +42,35 @@ fn what_runs_outside_of_the_sandbox_is_changed_by_a_person() {
     let text = Policy::shipped().replace("write_mode: off", "write_mode: on").replace("mode: read_only\n", "mode: approval_required_write\n")
         + "repositories: {\"/src/app\": {write: true}}\n";
     let text = text.replace("rules:\n", "rules:\n  - {id: a, allow: {tools: [workspace_write_file, workspace_commit]}, approvals: 0}\n");
-    let policy = policy(&text);
+    let policy = Policy::parse(&text, "policy.yaml", &crate::catalogue::catalogue().unwrap()).unwrap_or_else(|errors| panic!("{errors}"));
     let repo = (ScopeKind::Repo, "/src/app");
     for tool in ["workspace_write_file", "workspace_commit"] {
         assert_eq!(Ask::new(tool, &[repo, (ScopeKind::Path, "src/main.rs")]).outcome(&policy), "permit");
-        for path in [".github/workflows/ci.yml", ".vscode/tasks.json", "web/.husky/pre-commit", ".mcp.json", ".envrc", ".CLAUDE/settings.json"] {
+        for path in [
+            ".github/workflows/ci.yml",
+            ".vscode/tasks.json",
+            "web/.husky/pre-commit",
+            "web/.mcp.json",
+            ".envrc",
+            ".CLAUDE/settings.json",
+            "CLAUDE.md",
+        ] {
             assert_eq!(Ask::new(tool, &[repo, (ScopeKind::Path, path)]).outcome(&policy), "rule_denied", "{tool} {path}");
+        }
+        // An agent cannot work without these.
+        for path in ["build.rs", "Makefile", "package.json", "setup.py", "tests/conftest.py"] {
+            assert_eq!(Ask::new(tool, &[repo, (ScopeKind::Path, path)]).outcome(&policy), "permit", "{tool} {path}");
         }
     }
     assert_eq!(Ask::new("workspace_read_file", &[repo, (ScopeKind::Path, ".vscode/tasks.json")]).outcome(&policy), "permit");
+}
+
+#[test]
+fn the_examples_deny_what_it_denies() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policies");
+    for name in ["ci-pipeline", "kubernetes-tiers", "read-only-auditor", "solo-developer", "team-production"] {
+        let text = std::fs::read_to_string(folder.join(name).with_extension("yaml")).unwrap();
+        let begins = text.find("  # The three denials that follow").unwrap();
+        assert!(Policy::shipped().contains(&text[begins..]), "{name}");
+    }
 }

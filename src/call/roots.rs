@@ -1,0 +1,26 @@
+//! Whether policy lets a caller work on a repository: asked when a connection names it, and for each call on it.
+
+use opsgate_tools::workspace::Workspace;
+
+use crate::error::{Code, Refusal};
+use crate::identity::Caller;
+use crate::policy::Policy;
+
+/// The setting that decides.
+const ROOTS: &str = "systems.workspace.roots";
+
+/// Whether this policy lets this caller work on this repository.
+///
+/// # Errors
+/// [`Code::PolicyDenied`], naming the setting that decides.
+pub fn within_roots(policy: &Policy, caller: &Caller, workspace: &Workspace) -> Result<(), Refusal> {
+    // A caller over HTTP has no uid here: the folder was named by whoever runs the gateway.
+    let own = rustix::process::geteuid().as_raw();
+    let uid = caller.uid().unwrap_or(own);
+    let home = std::env::var("HOME").ok().filter(|_| uid == own);
+    if policy.workspace_root_allowed(workspace.root_path(), home.as_deref(), workspace.owner_uid() == uid) {
+        return Ok(());
+    }
+    let message = format!("policy does not allow the repository `{}` as a workspace; add it to `{ROOTS}`", workspace.root_path());
+    Err(Refusal { rule: Some(ROOTS.into()), ..Refusal::new(Code::PolicyDenied, message) })
+}
