@@ -285,7 +285,7 @@ fn a_rule_of_which_no_sample_is_found_is_told() {
         let row = matrix.tools.iter().find(|row| row.tool == "workspace_read_file").unwrap();
         (row.cells[0].may, Matrix::text(&row.cells[0], &matrix.notes()), matrix)
     };
-    let rare = "paths: [\"[!]a]x\"]";
+    let rare = "paths: [\"[.a]/x\"]";
     let (may, text, matrix) = of(&format!("{{id: rare, allow: {{tools: [workspace_read_file], {rare}}}}}"));
     assert!(may == May::Some && text.starts_with("some ["), "{text}");
     assert!(matrix.notes().contains(&"by rule `rare`, of which no sample was found".to_owned()));
