@@ -118,6 +118,11 @@ impl Policy {
     /// # Errors
     /// Where the policy's globs cannot be compiled together.
     pub fn matrix(&self, only: &[String]) -> Result<Matrix, globset::Error> {
+        self.matrix_within(only, MOST_DECISIONS)
+    }
+
+    /// With so many decisions at most.
+    pub(in super::super) fn matrix_within(&self, only: &[String], decisions: usize) -> Result<Matrix, globset::Error> {
         let core = &self.core;
         let mut samples = Samples::of(&[core])?;
         let asked = |caller: &Sampled| only.is_empty() || only.iter().any(|one| is_named(one, caller));
@@ -133,7 +138,7 @@ impl Policy {
         samples.partial |= callers.len() > MOST_CALLERS;
         callers.truncate(MOST_CALLERS);
         in_order(&mut callers);
-        let most = samples.most_calls(MOST_DECISIONS, entries.len(), callers.len(), 1);
+        let most = samples.most_calls(decisions, entries.len(), callers.len(), 1);
         let mut tools = Vec::new();
         for entry in entries {
             let calls = samples.calls(entry, &[core], most);
