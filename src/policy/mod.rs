@@ -79,7 +79,7 @@ pub use required::Required;
 pub use review::draw::draw;
 pub use review::schema::schema;
 pub use review::touches::touches;
-pub use review::{Became, Cell, Change, Column, Diff, Direction, Entry, Key, Look, Matrix, May, Reason, Row, Setting, Target};
+pub use review::{Became, Cell, Change, Column, Diff, Direction, Entry, Key, Look, Matrix, May, Reason, Row, Says, Setting, Target};
 pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 

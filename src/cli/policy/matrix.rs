@@ -41,6 +41,8 @@ pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
         let asked = args.caller.iter().map(|caller| format!("`{caller}`")).collect::<Vec<_>>().join(", ");
         return Err(Failure::new(exit::USAGE, format!("no caller of the policy is named by {asked}; its entries are under `callers`")));
     }
+    // What was not tried may be otherwise.
+    let code = if matrix.partial { exit::FINDING } else { exit::OK };
     if args.json {
         out::json(&matrix);
     } else if args.markdown {
@@ -48,7 +50,7 @@ pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
     } else {
         show(&matrix);
     }
-    Ok(exit::OK)
+    Ok(code)
 }
 
 /// With the texts of the policy's writer as Markdown shows them. A caller's name is code, where nothing but a backtick ends it.
@@ -56,6 +58,12 @@ fn for_markdown(mut matrix: Matrix) -> Matrix {
     matrix.callers.iter_mut().for_each(|column| column.caller = column.caller.replace('`', "'"));
     let cells = matrix.tools.iter_mut().flat_map(|row| &mut row.cells);
     cells.flat_map(|cell| &mut cell.denials).for_each(|reason| reason.because = out::markdown(&reason.because));
+    for says in &mut matrix.rules {
+        says.name = says.name.replace('`', "'");
+        for (key, words) in &mut says.keys {
+            words.iter_mut().for_each(|word| *word = if key == "because" { out::markdown(word) } else { word.replace('`', "'") });
+        }
+    }
     matrix
 }
 
@@ -109,8 +117,12 @@ fn show(matrix: &Matrix) {
         out::say("");
     }
     notes.iter().zip(1..).for_each(|(note, number)| out::say(format!("[{number}] {note}")));
+    if !matrix.rules.is_empty() {
+        out::say(format!("{}:", "rules and other entries".bold()));
+        matrix.rules.iter().for_each(|one| out::say(format!("  {}", one.sentence())));
+    }
     if matrix.partial {
-        out::say("there were too many combinations to try them all");
+        out::say("there were too many combinations to try them all: a cell may be otherwise with arguments that were not tried");
     }
 }
 

@@ -34,7 +34,8 @@ load.\n\nExample: opsgate policy replay --log ~/.local/state/opsgate/audit --pol
     /// Show who may call what: callers, tools, and on what it depends
     #[command(
         after_help = "A cell says `yes`, `some` (by which kinds of things), `approval`, `some approval` or `no`; numbers lead to the reasons below.\nArguments are \
-samples made from the policy's globs, one of each kind a call, and some that no glob matches.\n\nExample: opsgate policy matrix policy.yaml --caller 'key:*'"
+samples made from the policy's globs, one of each kind a call, and some that no glob matches. What the rules and other entries say follows, so that\n\
+a glob that changes changes this text too.\nExit codes: 0 all combinations were tried, 1 there were too many.\n\nExample: opsgate policy matrix policy.yaml --caller 'key:*'"
     )]
     Matrix(matrix::Args),
     /// Print the JSON Schema of a policy, with which an editor completes and checks one

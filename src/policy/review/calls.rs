@@ -11,7 +11,7 @@ use super::super::model::Effect;
 use super::super::normalise::fold;
 use super::super::tool_index::ToolEntry;
 use super::samples::{Samples, Tried};
-use super::touches::{can_touch_folder, touches};
+use super::touches::{can_touch, can_touch_folder, touches};
 
 /// The most combinations for one tool.
 const MOST_CALLS: usize = 20_000;
@@ -81,6 +81,20 @@ impl Samples {
             (*kind, values.iter().enumerate().filter(|(_, one)| fits(*kind, &one.value)).map(|(place, _)| place).collect())
         };
         shape.iter().map(list).collect()
+    }
+
+    /// The rules about a tool of which no call is tried, since no value is one that they name.
+    pub(super) fn untried<'c>(&self, tool: &ToolEntry, core: &'c Core) -> Vec<&'c CompiledRule> {
+        let has_none = |rule: &CompiledRule| {
+            let lists = rule.rule.when.scopes.iter().map(|(kind, _)| {
+                let values = self.values.get(kind).map_or(0, Vec::len);
+                (*kind, (0..values).collect())
+            });
+            let lists: Lists = lists.collect();
+            let kinds = rule.rule.when.scopes.iter().map(|(kind, _)| *kind);
+            !rule.rule.shadow && can_touch(&tool.name, kinds) && self.named_by(rule, &lists, &lists.iter().map(|_| 0).collect()).is_none()
+        };
+        self.rules_about(tool, &[core]).into_iter().map(|(_, rule)| rule).filter(|rule| has_none(rule)).collect()
     }
 
     /// The rules of each policy that are about the tool, those that changed first.

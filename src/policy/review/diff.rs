@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use opsgate_tools::scope::ScopeKind;
+use opsgate_tools::tool::Class;
 use serde::Serialize;
 
 use super::super::Policy;
@@ -50,6 +51,8 @@ pub struct Change {
     pub callers: Vec<String>,
     /// The tools.
     pub tools: Vec<String>,
+    /// Whether the tools write.
+    pub writes: bool,
     /// What the calls touch; a kind on which nothing depends is left out, and nothing at all means any arguments.
     pub targets: Vec<Target>,
     /// What was decided.
@@ -78,7 +81,7 @@ pub struct Diff {
 }
 
 /// What is the same for the callers and tools of one change.
-type Same = (Direction, String, String, Vec<Target>);
+type Same = (Direction, String, String, bool, Vec<Target>);
 
 impl Policy {
     /// Compares two policies over callers × tools × sampled targets, and their settings.
@@ -129,19 +132,26 @@ impl Policy {
                     }
                 }
                 for ((direction, before, after), group) in groups {
-                    let same = (direction, before, after, targets(&samples, &touched(group), &every));
+                    let same = (direction, before, after, entry.class == Class::Write, targets(&samples, &touched(group), &every));
                     found.entry(same).or_default().entry(caller.stands_for.clone()).or_default().insert(name.to_owned());
                 }
             }
         }
         let mut changes = Vec::new();
-        for ((direction, before, after, targets), by_caller) in found {
+        for ((direction, before, after, writes, targets), by_caller) in found {
             let mut by_tools: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
             for (caller, tools) in by_caller {
                 by_tools.entry(tools.into_iter().collect()).or_default().push(caller);
             }
-            let change =
-                |(tools, callers)| Change { direction, callers, tools, targets: targets.clone(), before: before.clone(), after: after.clone() };
+            let change = |(tools, callers)| Change {
+                direction,
+                callers,
+                tools,
+                writes,
+                targets: targets.clone(),
+                before: before.clone(),
+                after: after.clone(),
+            };
             changes.extend(by_tools.into_iter().map(change));
         }
         let said = [Said::of(old), Said::of(new)];
@@ -187,19 +197,40 @@ fn targets(samples: &Samples, group: &BTreeMap<ScopeKind, BTreeSet<usize>>, ever
     let differs = group.iter().filter(|(kind, some)| every.get(kind) != Some(some));
     let targets = differs.map(|(kind, some)| {
         let values = samples.values.get(kind).map(Vec::as_slice).unwrap_or_default();
-        let of: BTreeSet<String> = some.iter().filter_map(|place| values.get(*place)).map(shown).collect();
-        Target { kind: kind.name(), of: of.into_iter().collect() }
+        let values: Vec<&Value> = some.iter().filter_map(|place| values.get(*place)).collect();
+        Target { kind: kind.name(), of: shown(&values).into_iter().collect() }
     });
-    targets.collect()
+    let mut targets: Vec<Target> = targets.collect();
+    // Files and folders that change alike are said once.
+    let of = |kind: ScopeKind| targets.iter().position(|target| target.kind == kind.name());
+    if let (Some(files), Some(folders)) = (of(ScopeKind::Path), of(ScopeKind::Tree)) {
+        let each = |place: usize| targets.get(place).map(|target| target.of.iter().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
+        let (of_files, of_folders) = (each(files), each(folders));
+        if of_files.is_subset(&of_folders) || of_folders.is_subset(&of_files) {
+            if let Some(target) = targets.get_mut(files) {
+                target.of = of_files.union(&of_folders).cloned().collect();
+            }
+            targets.remove(folders);
+        }
+    }
+    targets
 }
 
-fn shown(value: &Value) -> String {
-    match &value.glob {
-        Some(glob) => format!("`{glob}`"),
-        None if value.value.trim_start_matches('/').starts_with("unnamed") => "others".to_owned(),
-        None => format!("`{}`", value.value),
-    }
+/// The globs that the values were made from; a value that none of these explains by itself.
+fn shown(values: &[&Value]) -> BTreeSet<String> {
+    let globs: BTreeSet<&String> = values.iter().flat_map(|one| &one.globs).collect();
+    let others = values.iter().filter(|one| one.globs.is_empty() && !one.near.iter().any(|glob| globs.contains(glob)));
+    let others = others.map(|one| match one.near.as_slice() {
+        [] if one.value.trim_start_matches('/').starts_with("unnamed") => "others".to_owned(),
+        [glob] if one.capitals => format!("`{glob}` in capitals"),
+        [glob] => format!("beneath `{glob}`"),
+        _ => format!("`{}`", one.value),
+    });
+    globs.iter().map(|glob| format!("`{glob}`")).chain(others).collect()
 }
+
+/// The most globs of one kind that a sentence names.
+const MOST_NAMED: usize = 12;
 
 impl Change {
     /// In a sentence.
@@ -212,22 +243,22 @@ impl Change {
             [first @ .., last] => format!("{} and {}", first.iter().map(of).collect::<Vec<_>>().join(", "), of(last)),
         };
         let targets = self.targets.iter().map(|target| {
-            let mut few: Vec<&str> = target.of.iter().take(4).map(String::as_str).collect();
-            let more = format!("{} more", target.of.len().saturating_sub(4));
-            if target.of.len() > 4 {
-                few.push(&more);
-            }
-            format!("{} {}", target.kind, few.join(" or "))
+            let few: Vec<&str> = target.of.iter().take(MOST_NAMED).map(String::as_str).collect();
+            let more = target.of.len().saturating_sub(MOST_NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{} {}{more}", target.kind, few.join(" or "))
         });
         let targets: Vec<String> = targets.collect();
-        let at = if targets.is_empty() { String::new() } else { format!(", {},", targets.join(", ")) };
+        let at: String = targets.iter().map(|target| format!(", {target}")).collect();
+        let comma = if targets.is_empty() { "" } else { "," };
         let (callers, tools) = (many(&self.callers, &name), many(&self.tools, &name));
         let Self { before, after, .. } = self;
         match self.direction {
-            Direction::Wider if after == "permitted" => format!("{callers} may now call {tools}{at} without approval; before: {before}"),
-            Direction::Wider | Direction::Weaker => format!("{callers} may now call {tools}{at} {after}; before: {before}"),
+            Direction::Wider if after == "permitted" && !self.writes => format!("{callers} may now call {tools}{at}; before: {before}"),
+            Direction::Wider if after == "permitted" => format!("{callers} may now call {tools}{at}{comma} without approval; before: {before}"),
+            Direction::Wider | Direction::Weaker => format!("{callers} may now call {tools}{at}{comma} {after}; before: {before}"),
             Direction::Narrower if after.starts_with("denied") => format!("{callers} may no longer call {tools}{at}: {after}; before: {before}"),
-            _ => format!("{callers} may call {tools}{at} only {after}; before: {before}"),
+            _ => format!("{callers} may call {tools}{at}{comma} only {after}; before: {before}"),
         }
     }
 }

@@ -83,6 +83,70 @@ pub struct Key {
     pub may_be_wider: bool,
 }
 
+/// What a rule or another entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Says {
+    /// As in [`Entry`].
+    pub section: &'static str,
+    /// As in [`Entry`].
+    pub name: String,
+    /// What it says, by key; what is no list is one word.
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// Everything that the entries of a policy say.
+pub(super) fn all(policy: &Policy) -> Vec<Says> {
+    let words = |said: &Said| if let Said::Set(set) = said { set.iter().cloned().collect() } else { vec![said.text()] };
+    let says = |((section, name), keys): ((usize, &str), Keys<'_>)| {
+        let (section, _) = LISTS.get(section)?;
+        Some(Says { section, name: name.to_owned(), keys: keys.into_iter().map(|(key, said)| (key, words(said))).collect() })
+    };
+    entries(policy).into_iter().filter_map(says).collect()
+}
+
+/// A list that is longer is one glob a line, where lines are compared.
+const MOST_IN_A_LINE: usize = 6;
+
+impl Says {
+    /// In a line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let said: Vec<String> = self.said().into_iter().map(|(key, words)| format!("{key}{}", words.join(", "))).collect();
+        format!("{} `{}`: {}", one_of(self.section), self.name, said.join("; "))
+    }
+
+    /// As an item of a Markdown list; each glob of a long list is a line of its own, so that the one which differs is seen.
+    #[must_use]
+    pub fn item(&self) -> String {
+        let (long, short): (Vec<_>, Vec<_>) = self.said().into_iter().partition(|(_, words)| words.len() > MOST_IN_A_LINE);
+        let short: Vec<String> = short.into_iter().map(|(key, words)| format!("{key}{}", words.join(", "))).collect();
+        let first = format!("- {} `{}`: {}", one_of(self.section), self.name, short.join("; "));
+        let mut item = format!("{}\n", first.trim_end());
+        for (key, words) in long {
+            words.iter().for_each(|word| item += &format!("  - {key}{word}\n"));
+        }
+        item
+    }
+
+    /// What it does, what it is about, and why: each key as it begins, with its words.
+    fn said(&self) -> Vec<(String, Vec<String>)> {
+        let is_usual = |key: &str, words: &[String]| key == "mode" && words.iter().all(|word| word == "enforce");
+        let mut keys: Vec<_> = self.keys.iter().filter(|(key, words)| !is_usual(key, words)).collect();
+        keys.sort_by_key(|(key, _)| (*key != "effect", *key == "because"));
+        let said = |(key, words): (&String, &Vec<String>)| match key.as_str() {
+            "effect" => (String::new(), words.clone()),
+            "because" => ("because ".to_owned(), words.clone()),
+            _ if words.is_empty() => (format!("{key} none"), Vec::new()),
+            _ => (format!("{key} "), words.iter().map(|word| format!("`{word}`")).collect()),
+        };
+        keys.into_iter().map(said).collect()
+    }
+}
+
+fn one_of(section: &'static str) -> &'static str {
+    ONE.iter().find(|(many, _)| *many == section).map_or(section, |(_, one)| one)
+}
+
 /// One entry's settings, by key.
 type Keys<'p> = BTreeMap<String, &'p Said>;
 
@@ -189,8 +253,7 @@ impl Entry {
         let mut keys: Vec<&Key> = self.keys.iter().filter(is_usual).collect();
         keys.sort_by_key(|key| (key.key != "effect", !key.may_be_wider, key.key == "because"));
         let keys: Vec<String> = keys.into_iter().map(|key| key.sentence(self.became)).collect();
-        let one = ONE.iter().find(|(section, _)| *section == self.section).map_or(self.section, |(_, one)| one);
-        format!("{one} `{}` {became}{wider}: {}", self.name, keys.join("; "))
+        format!("{} `{}` {became}{wider}: {}", one_of(self.section), self.name, keys.join("; "))
     }
 }
 

@@ -28,7 +28,7 @@ use super::yaml::{Node, Value};
 pub(super) use approvable::asks_for_approvals;
 pub use diff::{Change, Diff, Direction, Target};
 pub use draw::Look;
-pub use entries::{Became, Entry, Key};
+pub use entries::{Became, Entry, Key, Says};
 pub use matrix::{Cell, Column, Matrix, May, Row};
 pub use outcome::Reason;
 pub use settings::Setting;

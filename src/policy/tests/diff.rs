@@ -274,3 +274,35 @@ fn every_glob_that_goes_is_named() {
     assert_eq!((diff.rules.len(), diff.rules[0].may_be_wider, diff.rules[0].keys[0].went.len()), (1, true, 59));
     assert!((1..60).all(|n| diff.rules[0].sentence().contains(&format!("`d{n}/**`"))));
 }
+
+/// A rule whose values are left out since there are too many: the cell that it could change says so.
+#[test]
+fn a_rule_of_which_no_sample_is_found_is_told() {
+    let of = |many: usize, rule: &str| {
+        let many: String =
+            (0..many).map(|n| format!("{{id: a{n}, allow: {{roles: [other], tools: [workspace_read_file], paths: [\"p{n}/**\"]}}}}, ")).collect();
+        let text = format!(
+            "version: 1\nsystems: {{workspace: {{mode: read_only}}}}\ncallers: {{\"local:*\": {{roles: [dev]}}, \"key:*\": {{roles: [other]}}}}\nrules: [{many}{rule}]\n"
+        );
+        let matrix = policy(&text).matrix_within(&["local:*".to_owned()], 1).unwrap();
+        let row = matrix.tools.iter().find(|row| row.tool == "workspace_read_file").unwrap();
+        (row.cells[0].may, Matrix::text(&row.cells[0], &matrix.notes()), matrix)
+    };
+    let (may, text, matrix) = of(400, "{id: zz, allow: {roles: [dev], tools: [workspace_read_file], paths: [\"zz/**\"]}}");
+    assert!(may == May::Some && matrix.partial, "{text}");
+    assert!(matrix.notes().contains(&"by rule `zz`, of which no sample was found".to_owned()));
+    let (may, text, _) = of(0, "{id: r, allow: {tools: [workspace_read_file], paths: [\"[!a-z0-9A-Z]*\"]}}");
+    assert!(may == May::Some && text.contains("by path"), "{text}");
+}
+
+#[test]
+fn a_glob_of_a_rule_is_in_the_matrix() {
+    let page = |glob: &str| {
+        let text = format!(
+            "version: 1\ndefaults: {{read: allow}}\nsystems: {{github: {{mode: mock}}}}\ncallers: {{\"local:*\": {{}}}}\nrules: [{{id: d, deny: {{paths: [\"{glob}\"]}}}}]\n"
+        );
+        policy(&text).matrix(&[]).unwrap().markdown()
+    };
+    assert!(page("**/*.pem").contains("- rule `d`: deny; paths `**/*.pem`\n"), "{}", page("**/*.pem"));
+    assert_ne!(page("**/*.pem"), page("**/*.pem2"));
+}
