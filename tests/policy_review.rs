@@ -118,10 +118,11 @@ fn diff_says_whose_permissions_change() {
             with("  - {id: keys, deny: {paths: [\"**/*.key\"]}}\n"),
             1,
             &[
+                "rules:\n  rule `keys` changed, may be wider: paths went `**/*.pem`, came `**/*.key`\nwider:\n",
                 "wider:\n  `key:ci-*` and `local:*` may now call `github_get_file`",
-                "path `**/*.pem`, without approval; before: denied (`keys`: a rule of the policy denies it)",
+                "path `**/*.pem`; before: denied (`keys`: a rule of the policy denies it)",
                 "narrower:\n  `key:ci-*` and `local:*` may no longer call `github_get_file`",
-                "path `**/*.key`,: denied (`keys`",
+                "path `**/*.key`: denied (`keys`",
             ],
         ),
         (
@@ -132,7 +133,7 @@ fn diff_says_whose_permissions_change() {
         (
             with(secrets).replace("  \"key", " \"key").replace("callers: {", "callers: {\"key:boss\": {roles: [developer]}, "),
             1,
-            &["callers.key:boss.roles: nothing -> [\"developer\"]"],
+            &["rules:\n  caller `key:boss` added, may be wider: roles `developer`\n"],
         ),
     ] {
         let new = path("new.yaml", &new);
@@ -169,8 +170,45 @@ fn matrix_says_on_what_it_depends() {
     let table = text(&home.run(&["policy", "matrix", "--caller", "key:*"]).stdout);
     let (cells, _) = table.split_once("\n\n").unwrap();
     assert!(table.is_ascii() && cells.lines().all(|line| line.len() <= 100 && line.trim_end() == line), "{table}");
-    assert!(table.contains("some approval by repo [") && !table.contains("local:"), "{table}");
+    assert!(table.contains("some approval by repo [") && !cells.contains("local:"), "{table}");
     assert!(table.contains("] refused: default_deny: no rule allows it"), "{table}");
+}
+
+#[test]
+fn a_name_that_nobody_has_is_told() {
+    let home = Home::with_policy(&with(""));
+    for (args, part) in [
+        (&["explain", "github-list-issues"][..], "did you mean `github_list_issues`?"),
+        (&["explain", "policy_whoami", "--caller", "kye:x"], "did you mean `key`?"),
+        (&["explain", "policy_whoami", "--caller", "x"], "such as `key:`"),
+        (&["matrix", "--caller", "kye:*"], "did you mean `key`?"),
+        (&["matrix", "--caller", "webhook:*"], "no caller of the policy is named by `webhook:*`"),
+    ] {
+        let output = home.run(&[&["policy"], args].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(part), "{args:?}: {:?} {said}", output.status.code());
+    }
+}
+
+/// What turns the reading direction, or is not seen, reaches neither terminal nor page; a page has no markup of the policy's writer.
+#[test]
+fn what_a_policy_says_is_shown_and_acts_on_nothing() {
+    let rules = "  - {id: a, deny: {tools: [github_list_issues]}, because: \"see\u{202e}<b>|`x`\u{200b}\"}\n";
+    let home = Home::with_policy(
+        &with(&rules.replace('\u{202e}', "\\u202e").replace('\u{200b}', "\\u200b")).replace("[developer]", "[\"dev\\u2066eloper\"]"),
+    );
+    let args = ["--args", "{\"repo\": \"acme/app\"}", "--caller", "local:uid=7"];
+    let explain = [&["policy", "explain", "github_list_issues"][..], &args].concat();
+    let as_json = [&explain[..], &["--json"]].concat();
+    for args in [&explain[..], &["policy", "matrix"], &["policy", "matrix", "--markdown"], &["policy", "matrix", "--json"], &as_json] {
+        let said = text(&home.run(args).stdout);
+        assert!(said.contains("see") && !said.contains(['\u{202e}', '\u{200b}', '\u{2066}']), "{args:?}: {said}");
+        match args.last() {
+            Some(&"--json") => assert!(serde_json::from_str::<Value>(&said).unwrap().to_string().contains("see\u{202e}"), "{said}"),
+            Some(&"--markdown") => assert!(said.contains("see\\u{202e}&lt;b>\\|\\`x\\`"), "{said}"),
+            _ => assert!(said.contains("see\\u{202e}<b>"), "{said}"),
+        }
+    }
 }
 
 #[test]

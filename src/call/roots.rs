@@ -1,5 +1,7 @@
 //! Whether policy lets a caller work on a repository: asked when a connection names it, and for each call on it.
 
+use std::os::unix::fs::MetadataExt;
+
 use opsgate_tools::workspace::Workspace;
 
 use crate::error::{Code, Refusal};
@@ -18,9 +20,13 @@ pub fn within_roots(policy: &Policy, caller: &Caller, workspace: &Workspace) -> 
     let own = rustix::process::geteuid().as_raw();
     let uid = caller.uid().unwrap_or(own);
     let home = std::env::var("HOME").ok().filter(|_| uid == own);
-    if policy.workspace_root_allowed(workspace.root_path(), home.as_deref(), workspace.owner_uid() == uid) {
+    // A linked work tree is a place in the repository that keeps its branches: both must be allowed.
+    let owner = |root: &str| {
+        if root == workspace.root_path() { Some(workspace.owner_uid()) } else { std::fs::metadata(root).ok().map(|meta| meta.uid()) }
+    };
+    let Some(outside) = workspace.roots().find(|root| !policy.workspace_root_allowed(root, home.as_deref(), owner(root) == Some(uid))) else {
         return Ok(());
-    }
-    let message = format!("policy does not allow the repository `{}` as a workspace; add it to `{ROOTS}`", workspace.root_path());
+    };
+    let message = format!("policy does not allow the repository `{outside}` as a workspace; add it to `{ROOTS}`");
     Err(Refusal { rule: Some(ROOTS.into()), ..Refusal::new(Code::PolicyDenied, message) })
 }

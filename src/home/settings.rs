@@ -156,7 +156,11 @@ impl Settings {
 fn misspelt(name: &str) -> Option<&'static str> {
     let like = name.to_uppercase().replace('-', "_");
     let nearest = |names: &[&'static str]| names.iter().copied().min_by_key(|one| strsim::damerau_levenshtein(one, &like));
-    if like.starts_with("OPSGATE_") && !VARIABLES.contains(&name) {
+    if let Some(rest) = like.strip_prefix("OPSGATE_").filter(|_| !VARIABLES.contains(&name)) {
+        // Some have no prefix.
+        if let Some(other) = OTHERS.into_iter().find(|one| strsim::damerau_levenshtein(one, rest) <= 2) {
+            return Some(other);
+        }
         return nearest(&VARIABLES);
     }
     // What is ours without the prefix: its nearest neighbours, since others' variables are no business of ours.

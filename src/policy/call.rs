@@ -8,12 +8,13 @@ use opsgate_tools::scope::ScopeKind;
 use opsgate_tools::tool::Class;
 
 use super::catalogue::forbidden;
-use super::compile::{CompiledRule, Core, Profile, ToolEntry, Who, bit, environment_bit};
+use super::compile::{CompiledRule, Core, Profile, Who, bit, environment_bit};
 use super::decision::{Denial, DenialCode, Facts};
 use super::glob::Pattern;
 use super::hits::Hits;
 use super::model::Environment;
 use super::normalise::{fold, scope_spelling};
+use super::tool_index::ToolEntry;
 
 /// A value that a call touches: as allow globs see it, and as deny globs do.
 pub(super) struct Touched<'a> {

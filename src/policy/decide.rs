@@ -148,7 +148,9 @@ impl Call<'_> {
             None => Granted::ByDefault,
             Some(rules) => Granted::ByRules(rules.iter().filter_map(|index| core.rule(*index)).map(|rule| rule.rule.id.clone()).collect()),
         };
-        let seen = Seen {
+        let touched = self.of(ScopeKind::Repo).map(|one| one.value.clone().into_owned()).collect();
+        let touches_refs = self.of(ScopeKind::Ref).next().is_some();
+        let seen = Arc::new(Seen {
             core: Arc::clone(core),
             profile: Arc::clone(self.profile),
             caller: self.facts.caller.to_owned(),
@@ -156,9 +158,11 @@ impl Call<'_> {
             tool: self.tool,
             environments: self.environments,
             hits: self.hits,
+            touched,
+            touches_refs,
             repositories: self.repositories,
             allowing,
-        };
+        });
         Permit { granted, shadow, mode: self.mode, risk, seen }
     }
 }

@@ -124,7 +124,7 @@ pub struct Permit {
     pub(super) shadow: Vec<String>,
     pub(super) mode: Mode,
     pub(super) risk: Risk,
-    pub(super) seen: Seen,
+    pub(super) seen: Arc<Seen>,
 }
 
 /// The ids of the rules that permitted.
@@ -187,7 +187,7 @@ impl fmt::Debug for Permit {
 }
 
 /// So many approvals from one group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Quorum {
     /// How many different people.
     pub count: u32,

@@ -202,11 +202,12 @@ pub(super) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>)
 }
 
 /// The help that goes with a wrong name: the nearest right one, or all where they are few.
-pub(super) fn did_you_mean<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str> + Clone) -> Option<String> {
+pub(crate) fn did_you_mean<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str> + Clone) -> Option<String> {
     if let Some(name) = nearest(wrong, names.clone()) {
         return Some(format!("did you mean `{name}`?"));
     }
     let mut all: Vec<&str> = names.into_iter().collect();
     all.sort_unstable();
+    all.dedup();
     (1..=16).contains(&all.len()).then(|| format!("known: {}", all.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")))
 }

@@ -21,17 +21,17 @@ pub(super) struct Seen {
     pub(super) environments: u32,
     pub(super) hits: Hits,
     pub(super) repositories: Vec<Vec<u32>>,
+    /// The repositories that are touched, as allow globs see them.
+    pub(super) touched: Vec<String>,
+    pub(super) touches_refs: bool,
     pub(super) allowing: Option<Vec<u32>>,
 }
 
 /// The filter of one call.
 pub(super) struct CallPaths {
-    core: Arc<Core>,
-    tool: u32,
+    seen: Arc<Seen>,
     /// The deny rules that name paths and whose other conditions hold for this call.
     active: Vec<u32>,
-    repositories: Vec<Vec<u32>>,
-    allowing: Option<Vec<u32>>,
 }
 
 /// What a filter goes by, to be held against another policy's for the same call.
@@ -55,7 +55,7 @@ impl FilterGlobs {
 }
 
 impl CallPaths {
-    pub(super) fn new(seen: &Seen) -> Self {
+    pub(super) fn new(seen: &Arc<Seen>) -> Self {
         let core = &seen.core;
         let who = Who { id: &seen.caller, profile: &seen.profile, trigger: seen.trigger, environments: seen.environments };
         let applies = |index: &u32| {
@@ -67,7 +67,7 @@ impl CallPaths {
         let own = core.tools.get(seen.tool as usize).map(|entry| entry.denies.with_paths.as_slice()).unwrap_or_default();
         let mut active: Vec<u32> = core.common.with_paths.iter().chain(own).copied().filter(applies).collect();
         active.sort_unstable();
-        Self { core: Arc::clone(core), tool: seen.tool, active, repositories: seen.repositories.clone(), allowing: seen.allowing.clone() }
+        Self { seen: Arc::clone(seen), active }
     }
 
     /// The globs that this call's filter goes by, as they were written.
@@ -92,33 +92,36 @@ impl CallPaths {
     fn denied(&self, kind: ScopeKind, folded: &str) -> bool {
         let mut denied = false;
         let mut note = |rule: u32| denied |= self.active.binary_search(&rule).is_ok();
-        self.core.common.each_rule(kind, folded, &mut note);
-        if let Some(entry) = self.core.tools.get(self.tool as usize) {
+        self.seen.core.common.each_rule(kind, folded, &mut note);
+        if let Some(entry) = self.seen.core.tools.get(self.seen.tool as usize) {
             entry.denies.each_rule(kind, folded, &mut note);
         }
         denied
     }
 
     fn entries(&self, matched: &[u32]) -> impl Iterator<Item = &CompiledRepository> {
-        matched.iter().filter_map(|index| self.core.repositories.get(*index as usize))
+        matched.iter().filter_map(|index| self.seen.core.repositories.get(*index as usize))
     }
 
     /// Whether one of the rules that permitted the call covers the path; the defaults cover all.
     fn allowed(&self, covers: impl Fn(&CompiledRule) -> bool) -> bool {
         let names_paths = |rule: &CompiledRule| rule.kinds & bit(ScopeKind::Path) != 0;
-        self.allowing
+        self.seen
+            .allowing
             .as_ref()
-            .is_none_or(|rules| rules.iter().filter_map(|index| self.core.rule(*index)).any(|rule| !names_paths(rule) || covers(rule)))
+            .is_none_or(|rules| rules.iter().filter_map(|index| self.seen.core.rule(*index)).any(|rule| !names_paths(rule) || covers(rule)))
     }
 }
 
+// INVARIANT: what the filter shows, with each repository that it shows in place too, `decide` would permit (test:
+// what_is_shown_of_nested_repositories_decide_permits).
 // INVARIANT: what the filter shows, `decide` would permit for that path (test: the_filter_shows_what_decide_permits).
 impl PathFilter for CallPaths {
     fn file(&self, path: &str) -> bool {
         let Ok(path) = path_spelling(path) else { return false };
         let folded = fold(&path);
         !self.denied(ScopeKind::Path, &folded)
-            && self.repositories.iter().all(|matched| {
+            && self.seen.repositories.iter().all(|matched| {
                 !self.entries(matched).any(|entry| entry.hides_files.is_match(&folded))
                     && self.entries(matched).find_map(|entry| entry.paths_allow.as_ref()).is_none_or(|list| list.is_match(&path))
             })
@@ -129,7 +132,7 @@ impl PathFilter for CallPaths {
         let Ok(path) = path_spelling(path) else { return false };
         let folded = fold(&path);
         !self.denied(ScopeKind::Tree, &folded)
-            && self.repositories.iter().all(|matched| {
+            && self.seen.repositories.iter().all(|matched| {
                 !self.entries(matched).any(|entry| entry.hides_folder(&folded))
                     && self
                         .entries(matched)
@@ -140,5 +143,9 @@ impl PathFilter for CallPaths {
                 let globs = rule.rule.when.scopes.iter().filter(|(kind, _)| *kind == ScopeKind::Path).flat_map(|(_, globs)| globs);
                 globs.into_iter().any(|glob| glob.value.reaches_into(&path))
             })
+    }
+
+    fn repository(&self, folder: &str) -> bool {
+        self.seen.shows(folder)
     }
 }

@@ -14,7 +14,7 @@ use opsgate_tools::scope::ScopeKind;
 use unicode_normalization::UnicodeNormalization;
 
 use super::glob_slips;
-use super::glob_table::{Fixed, GlobTable};
+use super::glob_table::{Fixed, GlobTable, WILD};
 use super::normalise::{fold, unseen};
 
 /// The longest glob, in bytes.
@@ -68,15 +68,15 @@ impl Pattern {
         if text.contains('\\') {
             return Err((format!("the glob `{text}` has a backslash"), Some("parts are parted by `/`; match a special character as `[*]`".into())));
         }
-        if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree | ScopeKind::Repo) | Subject::Folder) {
-            path_shape(text, subject)?;
-        }
         if let Some(class) = pieces(text).find(|piece| piece.starts_with('[') && !piece.is_ascii()) {
             let message = format!("the glob `{text}` has a character beyond ASCII in `{class}`, where it would match nothing");
             return Err((message, Some("name each in braces: `{é,è}`".into())));
         }
         if let Some(slip) = glob_slips::of_text(text, subject) {
             return Err(slip);
+        }
+        if matches!(subject, Subject::Scope(ScopeKind::Path | ScopeKind::Tree | ScopeKind::Repo) | Subject::Folder) {
+            path_shape(text, subject)?;
         }
         if braces(text) > MAX_BRACES {
             return Err((format!("the glob `{text}` nests or repeats `{{` more than {MAX_BRACES} times"), Some("write several globs".into())));
@@ -179,8 +179,6 @@ impl Pattern {
 pub(super) fn covers_everything(text: &str) -> bool {
     matches!(text, "**" | "**/*" | "**/**")
 }
-
-const WILD: [char; 4] = ['*', '?', '[', '{'];
 
 fn braces(text: &str) -> usize {
     text.bytes().filter(|b| *b == b'{').count()

@@ -24,14 +24,16 @@ pub(super) fn of_text(text: &str, subject: Subject) -> Option<Slip> {
     if subject == Subject::Scope(ScopeKind::Ref) && has_wild_ref_folder(text) {
         return said("names refs by their folder, and refs are compared without `refs/heads/`", "write `main`, or `**` for every ref");
     }
+    if subject == Subject::Scope(ScopeKind::Repo) && !text.starts_with('/') && (text.contains("://") || text.contains('@')) {
+        return said("is an address", "write `owner/name`, or the whole name of a folder");
+    }
     let (mut depth, mut rest) = (0usize, text);
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
         match c {
             '[' if after.starts_with("[:") => return said("has `[:…:]`, which is read as single letters", "write the range: `[0-9]`"),
             '[' => {
-                let Some((_, after)) = Class::read(after) else { return None }; // it will not compile
-                rest = after;
+                rest = Class::read(after)?.1; // without one it will not compile
                 continue;
             }
             '{' if after.trim_start_matches(',').starts_with('}') => return said("has braces with nothing to choose", "drop them"),
@@ -68,12 +70,14 @@ pub(super) fn of_meaning(text: &str, subject: Subject) -> Option<Slip> {
     // A glob matches the names that are made from it (test: every_glob_matches_the_names_made_from_it): what may be missing
     // is a call that has such a name.
     let is_spelt_so = |name: &String| spelt(name).as_ref() == Some(name);
-    let (choice, names) = instances_by_choice(text).find(|(_, names)| !names.iter().any(is_spelt_so))?;
+    let is_repository = |choice: &str| subject != Subject::Scope(ScopeKind::Repo) || names_repository(choice);
+    let (choice, names) = instances_by_choice(text).find(|(choice, names)| !is_repository(choice) || !names.iter().any(is_spelt_so))?;
     let of = if choice == text { String::new() } else { format!(", chosen as `{choice}`,") };
     let message = format!("the glob `{text}`{of} can match nothing");
     let spelling = names.first().map(|name| (name, spelt(name)));
     let help = match (subject, spelling) {
         (Subject::Scope(ScopeKind::Ref), Some((name, _))) => ref_help(text, &choice, name),
+        (Subject::Scope(ScopeKind::Repo), _) if !is_repository(&choice) => Some(repo_help(&choice)),
         (Subject::Scope(_), Some((name, None))) => {
             let relative = name.trim_start_matches('/');
             normalise_path(relative).err().map(|problem| format!("no call touches such a name: {problem}"))
@@ -94,5 +98,32 @@ fn ref_help(text: &str, choice: &str, name: &str) -> Option<String> {
     match normalise_ref(text).or_else(|_| normalise_ref(name)) {
         Ok(spelling) => Some(format!("refs are compared by name alone: write `{spelling}`")),
         Err(problem) => Some(format!("no call touches such a name: {problem}")),
+    }
+}
+
+/// Whether it can be `owner/name` or the whole name of a folder. What begins with a wildcard may be the end of either.
+fn names_repository(choice: &str) -> bool {
+    let mut parts = choice.split('/');
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.collect::<Vec<_>>();
+    match (first, rest.as_slice()) {
+        ("" | "**", _) => true,
+        (_, []) => false,
+        // Of `acme/**` the stars are the name, of `acme/**/app` nothing.
+        _ if !first.starts_with(['*', '?', '[']) => {
+            rest.iter().enumerate().filter(|(at, part)| **part != "**" || at + 1 == rest.len()).count() <= 1 && !choice.ends_with(".git")
+        }
+        _ => true,
+    }
+}
+
+fn repo_help(choice: &str) -> String {
+    let ours = choice.trim_end_matches(".git");
+    match ours.split('/').collect::<Vec<_>>().as_slice() {
+        [one] if one.starts_with('*') => "write `**` for every repository".to_owned(),
+        [owner] => format!("write `{owner}/*` for all of an owner's, `*/{owner}` for one of that name, or the whole name of a folder"),
+        [host, owner, name] if host.contains('.') => format!("write `{owner}/{name}`: a repository is named without its host"),
+        [_, _] => format!("write `{ours}`"),
+        _ => format!("a repository is `owner/name`, or a folder from the root: `/{ours}`"),
     }
 }

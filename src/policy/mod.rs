@@ -11,7 +11,8 @@
 //!   only where *every* touched value of each kind it names is one it names, and there is one.
 //! - Deny globs compare without regard to case and cover all that is beneath what they match; allow globs compare exactly.
 //! - Of several `repositories` or `callers` globs the closest wins (a literal name, then the longer text before the first
-//!   wildcard, then more fixed characters, then fewer `**`), for each setting on its own; a denial in *any* of them stands.
+//!   wildcard, then more fixed characters, then fewer `**`). Of `repositories` for each setting on its own, and a denial in *any*
+//!   of them stands; of `callers` the closest counts whole, owner and roles together.
 
 mod asked;
 mod call;
@@ -24,6 +25,7 @@ mod deny_index;
 mod diagnostics;
 mod explain;
 mod filter;
+mod filter_nested;
 mod glob;
 mod glob_slips;
 mod glob_table;
@@ -41,6 +43,7 @@ mod roots;
 mod sentences;
 #[cfg(test)]
 mod tests;
+mod tool_index;
 mod tools;
 mod write;
 mod yaml;
@@ -68,19 +71,21 @@ pub use model::{
     AuditLevel, AuditReads, AuditSettings, Budget, Deployment, Effect, Language, OnExposure, Person, Pii, RiskSettings, ScrubSettings, Settings,
 };
 
+pub(crate) use diagnostics::did_you_mean;
+pub(crate) use normalise::unseen;
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
 pub use replay::{Archive, Hidden, LogState, OtherFilters, Redecided, Replay, ReplayReport, Tally, Under};
 pub use required::Required;
 pub use review::draw::draw;
 pub use review::schema::schema;
 pub use review::touches::touches;
-pub use review::{Cell, Change, Column, Diff, Direction, Look, Matrix, May, Reason, Row, Setting, Target};
+pub use review::{Became, Cell, Change, Column, Diff, Direction, Entry, Key, Look, Matrix, May, Reason, Row, Says, Setting, Target};
 pub use risk::{Circumstance, Risk};
 pub use tools::{Explain, Whoami};
 
 use compile::Core;
 use diagnostics::{Pos, Source};
-use read::Reader;
+use read::{Reader, keys};
 
 /// A policy, ready to decide. Immutable; share it by `Arc`.
 pub struct Policy {
@@ -207,6 +212,17 @@ impl Policy {
     #[must_use]
     pub fn could_permit(&self, caller: &str, same_user: bool, spec: &Spec) -> bool {
         self.core.could_permit(caller, same_user, spec)
+    }
+
+    /// Why nobody can have this name, where it does not begin with where a caller's name comes from; and what to write.
+    #[must_use]
+    pub fn no_issuer(caller: &str) -> Option<String> {
+        let issuer = caller.split(':').next().unwrap_or_default();
+        if issuer.len() < caller.len() && keys::ISSUERS.contains(&issuer) {
+            return None;
+        }
+        let help = did_you_mean(issuer, keys::ISSUERS.iter().copied()).unwrap_or_default();
+        Some(format!("the caller `{caller}` does not begin with where its name comes from, such as `key:`; {help}"))
     }
 
     /// How much anyone may ask.

@@ -61,6 +61,8 @@ pub(super) struct CallerEntry {
     pub(super) pattern: At<Pattern>,
     pub(super) owner: Option<At<String>>,
     pub(super) roles: Vec<At<String>>,
+    /// Whether it says anything about roles, if only that it has none.
+    pub(super) says_roles: bool,
 }
 
 /// One line of `systems`.

@@ -245,7 +245,7 @@ fn hex(byte: u8) -> Option<u8> {
 }
 
 /// Control characters, and those that are drawn as nothing or turn the reading direction.
-pub(super) fn unseen(c: char) -> bool {
+pub(crate) fn unseen(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::{Quorum, Requirement};
 
 /// What was required of a call, as its record keeps it and a replay compares it. The fields stand in the order of the log's keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Required {
     /// All of these quorums, by the names of their groups.
     pub approvals: Vec<Quorum>,

@@ -20,9 +20,12 @@ impl Core {
     pub(super) fn is_closed_to_same_user(&self, mode: Mode, system: &str, same_user: bool) -> bool {
         same_user && !self.settings.same_user_writes && mode == Mode::ApprovalRequiredWrite && !is_local(system)
     }
-}
 
-impl Core {
+    /// Whether the entries of `repositories` say `write: true` of a repository, in the spelling of allow globs and in that of deny globs.
+    pub(super) fn is_writable(&self, value: &str, folded: &str) -> bool {
+        self.says_write(&self.repository_globs_exact, value) && self.says_write(&self.repository_globs, folded)
+    }
+
     /// What the closest entry of `repositories` that matches and says anything about `write` says.
     pub(super) fn says_write(&self, globs: &GlobTable, repository: &str) -> bool {
         let mut entries = Vec::new();
@@ -104,9 +107,7 @@ impl Call<'_> {
             };
             return allowing.iter().filter_map(|index| self.core.rule(*index)).any(named);
         }
-        let writable = |one: &Touched<'_>| {
-            self.core.says_write(&self.core.repository_globs_exact, &one.value) && self.core.says_write(&self.core.repository_globs, &one.folded)
-        };
+        let writable = |one: &Touched<'_>| self.core.is_writable(&one.value, &one.folded);
         let open =
             |one: &Touched<'_>| self.core.namespaces.iter().any(|(namespace, glob)| namespace.tier == Tier::Approval && glob.is_match(&one.value));
         repositories.all(writable) && namespaces.all(open)

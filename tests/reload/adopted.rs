@@ -45,6 +45,33 @@ fn a_changed_file_is_adopted_and_at_a_signal_at_once() {
     assert!(served.metrics().contains("opsgate_policy_loads_total{result=\"loaded\"} 3"), "{}", served.metrics());
 }
 
+/// Whoever closes a door in a hurry is not left with the policy in which it is open.
+#[test]
+fn what_is_taken_away_in_an_emergency_is_gone() {
+    let roles = "{id: r, deny: {roles: [ops-us], paths: [x]}}, {id: e, deny: {roles: [ops-eu], paths: [x]}}";
+    let first = policy(roles).replace("callers: {", "callers: {\"key:eu\": {roles: [ops-eu]}, \"key:leaked\": {roles: [ops-us]}, ")
+        + "people: {ana: {keys: [leaked]}}\ngroups: {oncall: [ana]}\n";
+    let home = Home::with_policy(&first);
+    let served = home.serve(&["--socket-only"]);
+    let mut next = first.clone();
+    for ((from, to), loads) in [
+        ("\"key:leaked\": {roles: [ops-us]}, ", ""),
+        ("roles: [ops-eu]}, ", "roles: []}, "),
+        ("keys: [leaked]", "keys: []"),
+        ("oncall: [ana]", "oncall: []"),
+        ("rules: [", "rules: [{id: closed, deny: {tools: [\"*\"]}}, "),
+    ]
+    .into_iter()
+    .zip(2..)
+    {
+        assert!(next.contains(from), "{from}");
+        next = next.replacen(from, to, 1);
+        put(&home, &next);
+        hangup(served.child.id());
+        assert_eq!(entries(&home, "policy.loaded", loads).last().unwrap()["hash"], json!(hash(&next)), "{from}");
+    }
+}
+
 #[test]
 fn a_home_without_a_policy_adopts_one_and_keeps_it_when_the_file_goes() {
     let home = Home::new();

@@ -144,6 +144,9 @@ pub trait PathFilter: Send + Sync {
     fn file(&self, path: &str) -> bool;
     /// Whether the folder at this normalised path (`.` is the root) may be seen at all.
     fn tree(&self, path: &str) -> bool;
+    /// Whether a repository within the workspace, at this canonical folder, may be seen: only where the same call would be permitted
+    /// with it as a repository that is touched too, for every path that the other two show.
+    fn repository(&self, folder: &str) -> bool;
 }
 
 /// Removes secrets from whole files, before a tool shows parts of them.
@@ -204,6 +207,12 @@ impl OutputFilter {
     #[must_use]
     pub fn shows_tree(&self, path: &str) -> bool {
         self.counted(self.paths.tree(path))
+    }
+
+    /// Whether what is in a repository within the workspace may be shown, or walked into; a `false` is counted as hidden.
+    #[must_use]
+    pub fn shows_repository(&self, folder: &str) -> bool {
+        self.counted(self.paths.repository(folder))
     }
 
     /// How many bytes of variable output (lines, hunks, matches) a tool may return before it cuts and gives a cursor.

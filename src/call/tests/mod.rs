@@ -358,4 +358,7 @@ impl opsgate_tools::scope::PathFilter for Everything {
     fn tree(&self, _: &str) -> bool {
         true
     }
+    fn repository(&self, _: &str) -> bool {
+        true
+    }
 }

@@ -33,27 +33,41 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 fn show(diff: &Diff) {
-    for (direction, title) in [(Direction::Wider, "wider"), (Direction::Narrower, "narrower"), (Direction::Approvals, "other approvals")] {
-        let changes: Vec<_> = diff.changes.iter().filter(|change| change.direction == direction).collect();
-        if changes.is_empty() {
-            continue;
-        }
-        out::say(match direction {
-            Direction::Wider => format!("{}:", title.red().bold()),
-            Direction::Narrower => format!("{}:", title.green().bold()),
-            Direction::Approvals => format!("{}:", title.yellow().bold()),
+    if !diff.rules.is_empty() {
+        out::say(format!("{}:", "rules".bold()));
+        diff.rules.iter().for_each(|entry| {
+            let line = format!("  {}", entry.sentence());
+            out::say(if entry.may_be_wider { line.red().to_string() } else { line });
         });
-        changes.iter().for_each(|change| out::say(format!("  {}", change.sentence())));
+        if diff.changes.is_empty() {
+            out::say("  no sample of a call differs; look at the rule itself");
+        }
     }
+    changes(diff, Direction::Wider, &"wider".red().bold().to_string());
+    let weaker: Vec<_> = diff.changes.iter().filter(|change| change.direction == Direction::Weaker).collect();
+    if !weaker.is_empty() || !diff.weaker.is_empty() {
+        out::say(format!("{}:", "weaker".red().bold()));
+        weaker.iter().for_each(|change| out::say(format!("  {}", change.sentence())));
+        diff.weaker.iter().for_each(|one| out::say(format!("  {}", one.sentence())));
+    }
+    changes(diff, Direction::Narrower, &"narrower".green().bold().to_string());
+    changes(diff, Direction::Approvals, &"other approvals".yellow().bold().to_string());
     if !diff.settings.is_empty() {
         out::say(format!("{}:", "settings".bold()));
-        let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
-        diff.settings.iter().for_each(|one| out::say(format!("  {}: {} -> {}", one.name, said(&one.old), said(&one.new))));
+        diff.settings.iter().for_each(|one| out::say(format!("  {}", one.sentence())));
     }
     match (diff.is_empty(), diff.partial) {
         (true, false) => out::say("no permission and no setting changes"),
         (true, true) => out::say("no change was found, and there were too many combinations to compare them all"),
-        (false, true) => out::say("there were too many combinations to compare them all"),
+        (false, true) => out::say("there were too many combinations to compare them all; every rule and setting that differs is named above"),
         (false, false) => {}
+    }
+}
+
+fn changes(diff: &Diff, direction: Direction, title: &str) {
+    let changes: Vec<_> = diff.changes.iter().filter(|change| change.direction == direction).collect();
+    if !changes.is_empty() {
+        out::say(format!("{title}:"));
+        changes.iter().for_each(|change| out::say(format!("  {}", change.sentence())));
     }
 }

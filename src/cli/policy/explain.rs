@@ -14,7 +14,7 @@ use crate::catalogue;
 use crate::gateway::load_policy;
 use crate::home::Settings;
 use crate::identity::Caller;
-use crate::policy::{ChangePart, Facts, Trigger};
+use crate::policy::{ChangePart, Facts, Policy, Trigger, did_you_mean};
 use crate::trust::Trust;
 
 #[derive(clap::Args)]
@@ -40,7 +40,15 @@ pub(super) async fn run(settings: &Settings, Args { tool, caller, args, workspac
     let policy = Arc::new(load_policy(settings, &catalogue)?);
     let standing = catalogue::standing(settings);
     let registry = catalogue::registry(&policy, settings, &standing).map_err(bad)?;
-    let tool = registry.find(&tool).ok_or_else(|| Failure::new(exit::USAGE, format!("there is no tool `{tool}`; `opsgate tools` lists them")))?;
+    let tool = registry.find(&tool).ok_or_else(|| {
+        let names: Vec<&str> = registry.iter().map(|tool| tool.spec().card.name).collect();
+        let near = did_you_mean(&tool, names);
+        let help = near.unwrap_or_else(|| "`opsgate tools` lists them".to_owned());
+        Failure::new(exit::USAGE, format!("there is no tool `{tool}`; {help}"))
+    })?;
+    if let Some(problem) = caller.as_deref().and_then(Policy::no_issuer) {
+        return Err(Failure::new(exit::USAGE, problem));
+    }
     let caller: Arc<str> = caller.map_or_else(|| Caller::of_this_process().id().clone(), Into::into);
     let workspace = match folder.workspace {
         Some(folder) => Some(Workspace::open(&folder).map_err(bad)?),

@@ -8,7 +8,7 @@ use owo_colors::OwoColorize;
 use super::{Failure, bad, exit, load, out};
 use crate::catalogue;
 use crate::home::Settings;
-use crate::policy::{Matrix, May};
+use crate::policy::{Matrix, May, Policy};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
@@ -31,15 +31,40 @@ const WIDTH: usize = 100;
 pub(super) fn run(settings: &Settings, args: &Args) -> Result<u8, Failure> {
     let catalogue = catalogue::catalogue().map_err(bad)?;
     let policy = load(settings, args.file.as_deref(), &catalogue)?;
+    // A glob may name callers of several kinds.
+    let is_spelt = |caller: &&String| caller.split_once(':').is_some_and(|(issuer, _)| !issuer.contains(['*', '?', '[', '{']));
+    if let Some(problem) = args.caller.iter().filter(is_spelt).find_map(|caller| Policy::no_issuer(caller)) {
+        return Err(Failure::new(exit::USAGE, problem));
+    }
     let matrix = policy.matrix(&args.caller).map_err(bad)?;
+    if matrix.callers.is_empty() {
+        let asked = args.caller.iter().map(|caller| format!("`{caller}`")).collect::<Vec<_>>().join(", ");
+        return Err(Failure::new(exit::USAGE, format!("no caller of the policy is named by {asked}; its entries are under `callers`")));
+    }
+    // What was not tried may be otherwise.
+    let code = if matrix.partial { exit::FINDING } else { exit::OK };
     if args.json {
         out::json(&matrix);
     } else if args.markdown {
-        out::say(matrix.markdown().trim_end());
+        out::say(for_markdown(matrix).markdown().trim_end());
     } else {
         show(&matrix);
     }
-    Ok(exit::OK)
+    Ok(code)
+}
+
+/// With the texts of the policy's writer as Markdown shows them. A caller's name is code, where nothing but a backtick ends it.
+fn for_markdown(mut matrix: Matrix) -> Matrix {
+    matrix.callers.iter_mut().for_each(|column| column.caller = column.caller.replace('`', "'"));
+    let cells = matrix.tools.iter_mut().flat_map(|row| &mut row.cells);
+    cells.flat_map(|cell| &mut cell.denials).for_each(|reason| reason.because = out::markdown(&reason.because));
+    for says in &mut matrix.rules {
+        says.name = says.name.replace('`', "'");
+        for (key, words) in &mut says.keys {
+            words.iter_mut().for_each(|word| *word = if key == "because" { out::markdown(word) } else { word.replace('`', "'") });
+        }
+    }
+    matrix
 }
 
 fn show(matrix: &Matrix) {
@@ -92,8 +117,12 @@ fn show(matrix: &Matrix) {
         out::say("");
     }
     notes.iter().zip(1..).for_each(|(note, number)| out::say(format!("[{number}] {note}")));
+    if !matrix.rules.is_empty() {
+        out::say(format!("{}:", "rules and other entries".bold()));
+        matrix.rules.iter().for_each(|one| out::say(format!("  {}", one.sentence())));
+    }
     if matrix.partial {
-        out::say("there were too many combinations to try them all");
+        out::say("there were too many combinations to try them all: a cell may be otherwise with arguments that were not tried");
     }
 }
 

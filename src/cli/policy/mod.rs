@@ -34,7 +34,8 @@ load.\n\nExample: opsgate policy replay --log ~/.local/state/opsgate/audit --pol
     /// Show who may call what: callers, tools, and on what it depends
     #[command(
         after_help = "A cell says `yes`, `some` (by which kinds of things), `approval`, `some approval` or `no`; numbers lead to the reasons below.\nArguments are \
-samples made from the policy's globs, one of each kind a call, and some that no glob matches.\n\nExample: opsgate policy matrix policy.yaml --caller 'key:*'"
+samples made from the policy's globs, one of each kind a call, and some that no glob matches. What the rules and other entries say follows, so that\n\
+a glob that changes changes this text too.\nExit codes: 0 all combinations were tried, 1 there were too many.\n\nExample: opsgate policy matrix policy.yaml --caller 'key:*'"
     )]
     Matrix(matrix::Args),
     /// Print the JSON Schema of a policy, with which an editor completes and checks one
@@ -45,7 +46,9 @@ Example: opsgate policy schema > policy.schema.json"
     Schema(schema::Args),
     /// Say whose permissions change from one policy to another, what is wider first
     #[command(
-        after_help = "Globs are compared by samples: calls made from every glob of both policies and some that no glob matches, with one value of each kind.\n\
+        after_help = "First come the rules and other entries that differ, all of them and as they are written; `may be wider` is a deny rule or glob that goes, an allow\n\
+rule or glob that comes, and the like. Then whose permissions change, by samples: calls made from every glob of both policies and some that no\n\
+glob matches, with one value of each kind. `weaker` is what makes approvals, limits and records easier to get round.\n\
 Exit codes: 0 nothing changes, 1 something does, 64 one of them does not load.\n\nExample: opsgate policy diff policy.yaml policy.new.yaml"
     )]
     Diff(diff::Args),

@@ -46,15 +46,20 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 /// A key, whether a file says there what this version does not act on, and the warning that it then gets.
-type NotYet = (&'static str, fn(&File) -> bool, &'static str);
+type NotYet = (&'static str, fn(&File, &Catalogue) -> bool, &'static str);
 
 /// What this version reads and does not act on yet, so that nobody relies on it. A line goes when its room is built.
 const NOT_YET: &[NotYet] = &[
-    ("scrub", |file| file.settings.scrub.pii == Pii::Redact, "`pii: redact` is read, but this version does not look for personal data"),
+    ("scrub", |file, _| file.settings.scrub.pii == Pii::Redact, "`pii: redact` is read, but this version does not look for personal data"),
     (
         "environments",
-        |file| file.environments.iter().any(|one| one.mfa),
+        |file, _| file.environments.iter().any(|one| one.mfa),
         "`mfa` is asked of the approval, and this version cannot give one: such writes are refused",
+    ),
+    (
+        "rules",
+        super::review::asks_for_approvals,
+        "a rule asks for approvals, and this version cannot collect any: such writes are refused; `approvals: 0` asks for none",
     ),
 ];
 
@@ -134,7 +139,7 @@ impl<'a> Reader<'a> {
         file.settings = self.settings(&fields, &mut file);
         self.production(&fields, &file);
         for (key, says, sentence) in NOT_YET {
-            if let Some(key) = fields.key(key).filter(|_| says(&file)) {
+            if let Some(key) = fields.key(key).filter(|_| says(&file, self.catalogue)) {
                 self.warn(key.at, *sentence, None);
             }
         }

@@ -6,7 +6,7 @@ use super::super::diagnostics::At;
 use super::super::glob::{Pattern, Subject};
 use super::super::glob_table::WILD;
 use super::super::model::{CallerEntry, File, Person};
-use super::super::yaml::Node;
+use super::super::yaml::{Node, Value};
 use super::{Reader, keys};
 
 impl Reader<'_> {
@@ -16,8 +16,8 @@ impl Reader<'_> {
         for (name, entry) in self.entries(node, "`people`") {
             let fields = self.fields(entry, "a person", keys::PERSON);
             let person = Person {
-                keys: fields.get("keys").map(|node| self.plain(node, "keys")).unwrap_or_default(),
-                oidc: fields.get("oidc").map(|node| self.plain(node, "oidc")).unwrap_or_default(),
+                keys: fields.get("keys").map(|node| self.plain_or_none(node, "keys")).unwrap_or_default(),
+                oidc: fields.get("oidc").map(|node| self.plain_or_none(node, "oidc")).unwrap_or_default(),
                 slack: fields.get("slack").and_then(|node| self.text(node, "slack")).map(|text| text.value),
                 github: fields.get("github").and_then(|node| self.text(node, "github")).map(|text| text.value),
             };
@@ -42,17 +42,17 @@ impl Reader<'_> {
                 self.error(name.at, format!("`{}` is a person already", name.value), "name the group differently".to_owned());
             }
             let (mut members, mut seen) = (Vec::new(), BTreeSet::new());
-            for member in self.texts(entry, "a group") {
+            for member in self.texts_or_none(entry, "a group") {
                 if !people.contains_key(&member.value) {
-                    self.error(
-                        member.at,
-                        format!("there is no person `{}`", member.value),
-                        self.did_you_mean(&member.value, people.keys().map(String::as_str)),
-                    );
+                    let help = self.nobody(&member.value, "the group", people.keys().map(String::as_str));
+                    self.error(member.at, format!("there is no person `{}`", member.value), help);
                 } else if !seen.insert(member.value.clone()) {
                     self.error(member.at, format!("`{}` is in the group twice", member.value), "keep one".to_owned());
                 }
                 members.push(member.value);
+            }
+            if members.is_empty() {
+                self.warn(name.at, format!("the group `{}` has nobody", name.value), "nobody can give its approvals".to_owned());
             }
             groups.insert(name.value.clone(), members);
         }
@@ -67,16 +67,25 @@ impl Reader<'_> {
             if let Some(owner) = &owner {
                 let names = file.people.keys().chain(file.groups.keys()).map(String::as_str);
                 if !file.people.contains_key(&owner.value) && !file.groups.contains_key(&owner.value) {
-                    self.error(owner.at, format!("there is no person or group `{}`", owner.value), self.did_you_mean(&owner.value, names));
+                    let help = self.nobody(&owner.value, "each caller", names);
+                    self.error(owner.at, format!("there is no person or group `{}`", owner.value), help);
                 }
             }
-            let roles = fields.get("roles").map(|node| self.few_texts(node, "roles")).unwrap_or_default();
+            let roles = fields.get("roles").map(|node| if is_empty_list(node) { Vec::new() } else { self.few_texts(node, "roles") });
+            let says_roles = roles.is_some();
+            let roles = roles.unwrap_or_default();
             self.roles.extend(roles.iter().map(|role| role.value.clone()));
             if let Some(pattern) = self.caller_name(name) {
-                callers.push(CallerEntry { pattern, owner, roles });
+                callers.push(CallerEntry { pattern, owner, roles, says_roles });
             }
         }
         callers
+    }
+
+    /// What to do about a name that nobody has. Who was taken away still counts while the file is wrong.
+    fn nobody<'n>(&self, name: &str, from: &str, names: impl Iterator<Item = &'n str> + Clone) -> Option<String> {
+        let gone = || format!("take `{name}` out of {from} too: while the file is wrong, a running gateway keeps its last policy");
+        self.did_you_mean(name, names).map(|near| if near.starts_with("did") { near } else { gone() }).or_else(|| Some(gone()))
     }
 
     /// A glob over callers' names with its issuer spelt out.
@@ -91,11 +100,12 @@ impl Reader<'_> {
         let Some((issuer, rest)) = name.value.split_once(':').filter(|(issuer, _)| keys::ISSUERS.contains(issuer)) else {
             let written = name.value.split(':').next().unwrap_or_default();
             let names = keys::ISSUERS.iter().copied();
-            self.error(
-                name.at,
-                format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value),
-                self.did_you_mean(written, names),
-            );
+            let everybody = matches!(name.value.as_str(), "*" | "**").then(|| {
+                "a rule without `callers` is about every caller, and `deny: {tools: [\"*\"]}` denies everything; else write `key:*` and the like"
+                    .to_owned()
+            });
+            let help = everybody.or_else(|| self.did_you_mean(written, names));
+            self.error(name.at, format!("the caller `{}` does not begin with where its name comes from, such as `key:`", name.value), help);
             return None;
         };
         if issuer == "jwt" && rest.split_once('|').is_none_or(|(issuer, _)| issuer.contains(WILD)) {
@@ -106,7 +116,20 @@ impl Reader<'_> {
         Some(pattern)
     }
 
+    /// A list that may be emptied: none are left, and nothing else can be meant.
+    fn texts_or_none(&mut self, node: &Node, what: &str) -> Vec<At<String>> {
+        if is_empty_list(node) { Vec::new() } else { self.texts(node, what) }
+    }
+
+    fn plain_or_none(&mut self, node: &Node, what: &str) -> Vec<String> {
+        self.texts_or_none(node, what).into_iter().map(|text| text.value).collect()
+    }
+
     pub(super) fn plain(&mut self, node: &Node, what: &str) -> Vec<String> {
         self.texts(node, what).into_iter().map(|text| text.value).collect()
     }
+}
+
+fn is_empty_list(node: &Node) -> bool {
+    matches!(&node.value, Value::List(items) if items.is_empty())
 }

@@ -15,7 +15,14 @@ impl Reader<'_> {
             _ => None,
         };
         if found.is_none() {
-            self.error(node.at, format!("{what} is a time like `60s`"), "units: `ms`, `s`, `m`, `h`, `d`".to_owned());
+            let (message, help) = match &node.value {
+                Value::Int(number) => {
+                    (format!("{what} is a time like `60s`"), format!("did you mean `{number}{}`? {TIMES}", if what == "expires" { "m" } else { "s" }))
+                }
+                Value::Text(text) if is_duration(text) => (format!("{what} is a time from `1ms` to `30d`"), TIMES.to_owned()),
+                _ => (format!("{what} is a time like `60s`"), TIMES.to_owned()),
+            };
+            self.error(node.at, message, help);
         }
         found
     }
@@ -44,6 +51,14 @@ impl Reader<'_> {
         }
         found
     }
+}
+
+const TIMES: &str = "units: `ms`, `s`, `m`, `h`, `d`";
+
+/// Whether it is a number with a unit of time, however long.
+fn is_duration(text: &str) -> bool {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < text.len() && matches!(unit, "ms" | "s" | "m" | "h" | "d")
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {

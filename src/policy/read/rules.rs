@@ -7,7 +7,7 @@ use opsgate_tools::tool::Class;
 
 use super::super::catalogue::forbidden;
 use super::super::decision::Trigger;
-use super::super::diagnostics::{At, MOST, Pos, nearest};
+use super::super::diagnostics::{At, MOST, Pos};
 use super::super::glob::{Compare, Pattern, Subject};
 use super::super::glob_table::{GlobTable, WILD};
 use super::super::model::{Conditions, Effect, File, Rule};
@@ -138,17 +138,15 @@ impl Reader<'_> {
 
     fn names_exist(&mut self, when: &Conditions, effect: Effect, file: &File) {
         for role in when.roles.iter().flatten() {
-            if self.roles.contains(&role.value) {
+            // Looking for the nearest name is work, and no more warnings are told than this.
+            if self.roles.contains(&role.value) || self.warnings.len() >= MOST {
                 continue;
             }
             let roles = self.roles.iter().map(String::as_str);
             let message = format!("no caller has the role `{}`", role.value);
-            // A role may be written before anyone has it; one that is nearly a role that somebody has is misspelt, and a denial of it denies nobody.
-            match nearest(&role.value, roles.clone()) {
-                _ if self.warnings.len() >= MOST => self.error(role.at, message, "mend the warnings first: no more are told".to_owned()),
-                Some(name) => self.error(role.at, message, format!("did you mean `{name}`?")),
-                None => self.warn(role.at, message, self.did_you_mean(&role.value, roles)),
-            }
+            // Never an error: whoever takes the last caller with a role away must not be left with the policy in which it is there.
+            let help = self.did_you_mean(&role.value, roles);
+            self.warn(role.at, message, help);
         }
         let catalogue = self.catalogue;
         for system in when.systems.iter().flatten() {
@@ -158,11 +156,8 @@ impl Reader<'_> {
                 let help = globbed.or_else(|| self.did_you_mean(&system.value, known.iter().copied()));
                 self.error(system.at, format!("there is no system `{}`", system.value), help);
             } else if !file.systems.contains_key(&system.value) {
-                self.warn(
-                    system.at,
-                    format!("the policy does not list the system `{}`, so all of it is refused", system.value),
-                    "list it under `systems`".to_owned(),
-                );
+                let help = (effect == Effect::Allow).then(|| "list it under `systems`".to_owned());
+                self.warn(system.at, format!("the policy does not list the system `{}`, so all of it is refused", system.value), help);
             }
         }
         for environment in when.environments.iter().flatten() {

@@ -88,6 +88,11 @@ impl Reader<'_> {
         if let Value::List(_) = &node.value {
             return Some(RuleApprovals::Quorums(self.quorums(node, &file.groups)));
         }
+        if matches!(&node.value, Value::Null) || matches!(&node.value, Value::Text(text) if matches!(text.as_str(), "none" | "no" | "off" | "never"))
+        {
+            self.error(node.at, "approvals are a number or a list", "write `approvals: 0` for none".to_owned());
+            return None;
+        }
         let count = self.count(node, "approvals", 0..=MOST_APPROVALS)?;
         if count > 0 && file.approvals.quorums.len() > 1 {
             self.error(

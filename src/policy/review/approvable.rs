@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use opsgate_tools::tool::Class;
 
+use super::super::catalogue::Catalogue;
 use super::super::decision::Quorum;
 use super::super::diagnostics::Pos;
 use super::super::glob::Compare;
@@ -70,6 +71,15 @@ fn pairs(rule: &Rule, file: &File) -> usize {
 fn write_rules<'f>(reader: &Reader<'_>, file: &'f File) -> Vec<&'f Rule> {
     let names_one = |rule: &Rule| named_tools(&rule.when, reader.catalogue).iter().any(|(.., class)| *class == Class::Write);
     file.rules.iter().filter(|rule| rule.effect == Effect::Allow && !rule.shadow && names_one(rule)).collect()
+}
+
+/// Whether a write that would run waits for approvals first.
+pub(in super::super) fn asks_for_approvals(file: &File, catalogue: &Catalogue) -> bool {
+    let writes = |system: &str| file.systems.get(system).is_some_and(|system| system.mode.writes());
+    let asks =
+        |rule: &&Rule| rule.effect == Effect::Allow && !rule.shadow && !RuleApprovals::quorums(rule.approvals.as_ref(), &file.approvals).is_empty();
+    let waits = |rule: &Rule| named_tools(&rule.when, catalogue).iter().any(|(_, system, class)| *class == Class::Write && writes(system));
+    file.write_mode && file.rules.iter().filter(asks).any(waits)
 }
 
 /// The entries of `callers` that a rule can be about.

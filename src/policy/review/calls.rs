@@ -6,16 +6,17 @@ use opsgate_tools::scope::{ScopeKind, Scopes};
 use opsgate_tools::tool::Class;
 
 use super::super::catalogue::is_local;
-use super::super::compile::{CompiledRule, Core, ToolEntry};
+use super::super::compile::{CompiledRule, Core};
 use super::super::model::Effect;
 use super::super::normalise::fold;
+use super::super::tool_index::ToolEntry;
 use super::samples::{Samples, Tried};
-use super::touches::{can_touch_folder, touches};
+use super::touches::{can_touch, can_touch_folder, touches};
 
 /// The most combinations for one tool.
 const MOST_CALLS: usize = 20_000;
 /// The most decisions for a whole matrix or a whole comparison, so that either ends within seconds; and the least calls of one tool.
-const MOST_DECISIONS: usize = 1_000_000;
+pub(super) const MOST_DECISIONS: usize = 1_000_000;
 const LEAST_CALLS: usize = 100;
 /// Rules that are looked at for a call that they are about, and such calls around which others are tried.
 const MOST_RULES: usize = 500;
@@ -36,8 +37,8 @@ fn every(lists: &Lists) -> Vec<Pick> {
 
 impl Samples {
     /// How many calls of one tool can be tried, where so many tools are asked for so many callers.
-    pub(super) fn most_calls(&self, tools: usize, callers: usize, policies: usize) -> usize {
-        (MOST_DECISIONS / (tools * callers * policies).max(1)).clamp(LEAST_CALLS, MOST_CALLS)
+    pub(super) fn most_calls(&self, decisions: usize, tools: usize, callers: usize, policies: usize) -> usize {
+        (decisions / (tools * callers * policies).max(1)).clamp(LEAST_CALLS, MOST_CALLS)
     }
 
     /// The calls that are tried for a tool, `most` of them at most.
@@ -80,6 +81,20 @@ impl Samples {
             (*kind, values.iter().enumerate().filter(|(_, one)| fits(*kind, &one.value)).map(|(place, _)| place).collect())
         };
         shape.iter().map(list).collect()
+    }
+
+    /// The rules about a tool of which no call is tried, since no value is one that they name.
+    pub(super) fn untried<'c>(&self, tool: &ToolEntry, core: &'c Core) -> Vec<&'c CompiledRule> {
+        let has_none = |rule: &CompiledRule| {
+            let lists = rule.rule.when.scopes.iter().map(|(kind, _)| {
+                let values = self.values.get(kind).map_or(0, Vec::len);
+                (*kind, (0..values).collect())
+            });
+            let lists: Lists = lists.collect();
+            let kinds = rule.rule.when.scopes.iter().map(|(kind, _)| *kind);
+            !rule.rule.shadow && can_touch(&tool.name, kinds) && self.named_by(rule, &lists, &lists.iter().map(|_| 0).collect()).is_none()
+        };
+        self.rules_about(tool, &[core]).into_iter().map(|(_, rule)| rule).filter(|rule| has_none(rule)).collect()
     }
 
     /// The rules of each policy that are about the tool, those that changed first.

@@ -17,7 +17,8 @@ pub(super) fn instances(text: &str) -> Vec<String> {
 /// The same for each way to choose from the glob's braces, of which these are the first: the glob without them, and its names.
 pub(in super::super) fn instances_by_choice(text: &str) -> impl Iterator<Item = (String, Vec<String>)> {
     choices(text).into_iter().map(|choice| {
-        let names = ["", "x/", "x/x/"].iter().filter_map(|deep| filled(&choice, deep)).filter(|name| !name.is_empty()).collect();
+        let depths: &[&str] = if choice.contains("**") { &["", "x/", "x/x/"] } else { &[""] };
+        let names = depths.iter().filter_map(|deep| filled(&choice, deep)).filter(|name| !name.is_empty()).collect();
         (choice, names)
     })
 }
@@ -150,6 +151,7 @@ mod tests {
             "**/id_{rsa,dsa}*",
             "[a-d]*/**",
             "[!a-z]x",
+            "[!a-z0-9A-Z]*",
             "x?",
             "{a,{b,c}/**}",
             "**/.ssh/**",

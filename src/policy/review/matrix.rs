@@ -8,12 +8,17 @@ use opsgate_tools::tool::Class;
 use serde::Serialize;
 
 use super::super::Policy;
-use super::super::compile::{Core, ToolEntry};
-use super::super::decision::DecisionKind;
+use super::super::compile::{CompiledRule, Core, Who};
+use super::super::decision::{DecisionKind, DenialCode};
 use super::super::glob_table::WILD;
+use super::super::model::Effect;
+use super::super::tool_index::ToolEntry;
 use super::callers::{MOST_CALLERS, Sampled, in_order, is_named};
+use super::calls::MOST_DECISIONS;
+use super::entries::{self, Says};
 use super::outcome::{Outcome, Reason};
-use super::samples::{Samples, Tried, ask};
+use super::said::Policy as Said;
+use super::samples::{Samples, Tried, ask, trigger};
 
 /// Whether a caller may call a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,6 +64,9 @@ pub struct Cell {
     pub approvals: Vec<String>,
     /// Why a call is refused, a few reasons of many: the first is that of a call which no glob is about.
     pub denials: Vec<Reason>,
+    /// Rules about this caller and tool of which no sample was found: with some arguments they may decide otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untried: Vec<String>,
     /// How many reasons more there are.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_denials: usize,
@@ -99,6 +107,8 @@ pub struct Matrix {
     pub callers: Vec<Column>,
     /// The rows, by system and name.
     pub tools: Vec<Row>,
+    /// What the rules and other entries say, so that a glob that changes changes the matrix, whether or not a cell does.
+    pub rules: Vec<Says>,
     /// Whether there were too many combinations to try all.
     pub partial: bool,
 }
@@ -109,6 +119,11 @@ impl Policy {
     /// # Errors
     /// Where the policy's globs cannot be compiled together.
     pub fn matrix(&self, only: &[String]) -> Result<Matrix, globset::Error> {
+        self.matrix_within(only, MOST_DECISIONS)
+    }
+
+    /// With so many decisions at most.
+    pub(in super::super) fn matrix_within(&self, only: &[String], decisions: usize) -> Result<Matrix, globset::Error> {
         let core = &self.core;
         let mut samples = Samples::of(&[core])?;
         let asked = |caller: &Sampled| only.is_empty() || only.iter().any(|one| is_named(one, caller));
@@ -124,11 +139,12 @@ impl Policy {
         samples.partial |= callers.len() > MOST_CALLERS;
         callers.truncate(MOST_CALLERS);
         in_order(&mut callers);
-        let most = samples.most_calls(entries.len(), callers.len(), 1);
+        let most = samples.most_calls(decisions, entries.len(), callers.len(), 1);
         let mut tools = Vec::new();
         for entry in entries {
             let calls = samples.calls(entry, &[core], most);
-            let cells = callers.iter().map(|caller| cell(core, caller, entry, &calls)).collect();
+            let untried = samples.untried(entry, core);
+            let cells = callers.iter().map(|caller| cell(core, caller, entry, &calls, &untried)).collect();
             let mode = core.systems.get(&entry.system).map(|system| system.mode.name());
             tools.push(Row { tool: entry.name.clone(), system: entry.system.clone(), mode, class: entry.class, cells });
         }
@@ -136,11 +152,11 @@ impl Policy {
             let roles = core.profile(&caller.id).map(|profile| profile.roles.clone()).unwrap_or_default();
             Column { caller: caller.stands_for, asked_as: caller.id, roles }
         });
-        Ok(Matrix { policy: core.hash.clone(), callers: columns.collect(), tools, partial: samples.partial })
+        Ok(Matrix { policy: core.hash.clone(), callers: columns.collect(), tools, rules: entries::all(&Said::of(core)), partial: samples.partial })
     }
 }
 
-fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried]) -> Cell {
+fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried], untried: &[&CompiledRule]) -> Cell {
     let outcomes: Vec<Outcome> = calls.iter().map(|call| Outcome::of(&ask(core, caller, tool, call))).collect();
     let kinds: BTreeSet<DecisionKind> = outcomes.iter().map(Outcome::kind).collect();
     let has = |kind| kinds.contains(&kind);
@@ -152,11 +168,29 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried]) -
         (_, true, true) => May::SomeAndApproval,
         (true, false, false) => May::No,
     };
+    let by_default = DenialCode::DefaultDeny.name();
+    let is_open = outcomes
+        .iter()
+        .any(|outcome| outcome.kind() != DecisionKind::Deny || matches!(outcome, Outcome::Denied(reason) if reason.code == by_default));
+    let untried: Vec<String> = match core.profile(&caller.id) {
+        // A call that is refused whatever rules say is refused.
+        Some(profile) if is_open => {
+            let who = Who { id: &caller.id, profile, trigger: trigger(caller), environments: u32::MAX };
+            let about = untried.iter().filter(|rule| rule.is_about(&who, core.defaults.automation));
+            about.filter(|rule| (rule.rule.effect == Effect::Allow) == (may == May::No)).map(|rule| rule.rule.id.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let may = match may {
+        May::Yes | May::No if !untried.is_empty() => May::Some,
+        May::Approval if !untried.is_empty() => May::SomeApproval,
+        may => may,
+    };
     let (mut denials, mut approvals, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     for outcome in outcomes.iter().filter(|outcome| seen.insert(*outcome)) {
         match outcome {
             Outcome::Denied(reason) => denials.push(reason.clone()),
-            Outcome::Approval(needs) => approvals.push(needs.clone()),
+            Outcome::Approval(required) => approvals.push(required.to_string()),
             Outcome::Permitted => {}
         }
     }
@@ -165,7 +199,7 @@ fn cell(core: &Arc<Core>, caller: &Sampled, tool: &ToolEntry, calls: &[Tried]) -
     }
     let more_denials = denials.len().saturating_sub(MOST_REASONS);
     denials.truncate(MOST_REASONS);
-    Cell { may, by: if kinds.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials, more_denials }
+    Cell { may, by: if kinds.len() > 1 { depends_on(calls, &outcomes) } else { Vec::new() }, approvals, denials, untried, more_denials }
 }
 
 /// The most reasons that a cell names.
@@ -248,6 +282,10 @@ impl Matrix {
             page += "\n## Notes\n\n";
             notes.iter().zip(1..).for_each(|(note, number)| page += &format!("{number}. {note}\n"));
         }
+        if !self.rules.is_empty() {
+            page += "\n## Rules and other entries\n\n";
+            self.rules.iter().for_each(|one| page += &one.item());
+        }
         if self.partial {
             page += "\nThere were too many combinations to try them all.\n";
         }
@@ -267,5 +305,6 @@ fn of(cell: &Cell) -> Vec<String> {
         let rule = reason.rule.as_ref().map_or_else(String::new, |rule| format!(" `{rule}`"));
         format!("refused: {}{rule}: {}", reason.code, reason.because)
     });
-    needs.chain(denied).collect()
+    let untried = cell.untried.iter().map(|rule| format!("by rule `{rule}`, of which no sample was found"));
+    needs.chain(denied).chain(untried).collect()
 }

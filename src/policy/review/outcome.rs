@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::decision::{Decision, DecisionKind};
+use super::super::required::Required;
 
 /// A decision's outcome, comparable. The order is from less to more permitted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -11,7 +12,7 @@ pub(super) enum Outcome {
     /// Refused.
     Denied(Reason),
     /// Runs once this is there.
-    Approval(String),
+    Approval(Required),
     /// Runs.
     Permitted,
 }
@@ -31,11 +32,17 @@ impl Outcome {
     pub(super) fn of(decision: &Decision) -> Self {
         match decision {
             Decision::Permit(_) => Self::Permitted,
-            Decision::NeedsApproval(_, requirement) => Self::Approval(requirement.to_string()),
+            Decision::NeedsApproval(_, requirement) => Self::Approval(Required::from(requirement)),
             Decision::Deny(denial) => {
                 Self::Denied(Reason { code: denial.code.name().to_owned(), rule: denial.rule.clone(), because: denial.because.clone() })
             }
         }
+    }
+
+    /// Whether fewer or other approvals will do than for `other`.
+    pub(super) fn asks_less_than(&self, other: &Self) -> bool {
+        let (Self::Approval(new), Self::Approval(old)) = (self, other) else { return false };
+        !new.asks_for_all_of(old)
     }
 
     pub(super) fn kind(&self) -> DecisionKind {

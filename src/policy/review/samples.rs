@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{Timestamp, ToSpan};
 use opsgate_tools::scope::{ScopeKind, Scopes};
 
-use super::super::compile::{Core, ToolEntry};
+use super::super::compile::Core;
 use super::super::decision::{ChangePart, Decision, Facts, Trigger};
 use super::super::glob::{Compare, Pattern};
 use super::super::normalise::scope_spelling;
+use super::super::tool_index::ToolEntry;
 use super::callers::{Sampled, callers};
 use super::instances::{fixed_ends, instances};
 use super::marks::Marks;
@@ -18,8 +19,30 @@ use super::marks::Marks;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Value {
     pub(super) value: String,
-    /// The glob that it was made from; `None` where no glob was, or several.
-    pub(super) glob: Option<String>,
+    /// The globs from each of which alone it, or a value that is decided alike, was made.
+    pub(super) globs: BTreeSet<String>,
+    /// The globs that it was made from in another way.
+    pub(super) near: Vec<String>,
+    /// Whether it is in capitals.
+    pub(super) capitals: bool,
+}
+
+/// A value with the globs that it was made from.
+struct Made<'p> {
+    value: String,
+    from: Vec<&'p str>,
+    how: How,
+}
+
+/// How a value was made.
+#[derive(PartialEq, Eq)]
+enum How {
+    /// From one glob, which is meant to match it.
+    Filled,
+    /// The same in capitals.
+    Capitals,
+    /// Of parts of several globs, or beneath what one matches.
+    Near,
 }
 
 /// A call that is tried: one value for each kind of its shape, by place in the list of that kind.
@@ -59,12 +82,24 @@ impl Samples {
         let mut samples = Self { situations: situations(policies), changed_rules, ..Self::default() };
         for kind in ScopeKind::ALL {
             let raw = samples.raw(kind, &marks, policies);
-            let mut seen = BTreeSet::new();
+            let mut seen = BTreeMap::new();
             let class = |value: &str| (kind == ScopeKind::Repo && value.starts_with('/'), marks.on(kind, value));
-            // One more than are kept tells that there are more.
-            let mut kept: Vec<Value> = raw.into_iter().filter(|one| seen.insert(class(&one.value))).take(MOST_VALUES + 1).collect();
-            samples.partial |= kept.len() > MOST_VALUES;
-            kept.truncate(MOST_VALUES);
+            let mut kept: Vec<Value> = Vec::new();
+            for made in raw {
+                let place = *seen.entry(class(&made.value)).or_insert(kept.len());
+                if place == MOST_VALUES {
+                    samples.partial = true;
+                    break;
+                }
+                if place == kept.len() {
+                    let near = made.from.iter().map(|glob| (*glob).to_owned()).collect();
+                    kept.push(Value { value: made.value, globs: BTreeSet::new(), near, capitals: made.how == How::Capitals });
+                }
+                let glob = made.from.first().filter(|_| made.how == How::Filled);
+                if let (Some(one), Some(glob)) = (kept.get_mut(place), glob) {
+                    one.globs.insert((*glob).to_owned());
+                }
+            }
             samples.values.insert(kind, kept);
         }
         let (callers, partial) = callers(policies, &marks)?;
@@ -74,36 +109,36 @@ impl Samples {
     }
 
     /// Every value of a kind: those that no glob is meant to match first, then one for each glob, then those of two globs.
-    fn raw(&mut self, kind: ScopeKind, marks: &Marks<'_>, policies: &[&Core]) -> Vec<Value> {
-        let globs: Vec<&Pattern> = {
+    fn raw<'p>(&mut self, kind: ScopeKind, marks: &'p Marks<'_>, policies: &'p [&Core]) -> Vec<Made<'p>> {
+        let globs: Vec<&'p Pattern> = {
             let of = |one: ScopeKind| one == kind || (kind == ScopeKind::Tree && one == ScopeKind::Path);
             let mut seen = BTreeSet::new();
             marks.globs.iter().filter(|named| of(named.kind)).map(|named| named.glob).filter(|glob| seen.insert(glob.text())).collect()
         };
-        let mut raw: Vec<Value> = Vec::new();
+        let mut raw: Vec<Made<'p>> = Vec::new();
         let neutral: &[&str] = match kind {
             ScopeKind::Repo => &["unnamed/repository", "/unnamed/repository"],
             ScopeKind::Path => &["unnamed", "unnamed/file"],
             ScopeKind::Tree => &[".", "unnamed"],
             _ => &["unnamed"],
         };
-        let mut put = |value: String, glob: Option<&str>| {
+        let mut put = |value: String, from: Vec<&'p str>, how: How| {
             if scope_spelling(kind, &value).is_some_and(|spelt| spelt == value) {
-                raw.push(Value { value, glob: glob.map(str::to_owned) });
+                raw.push(Made { value, from, how });
             }
         };
-        neutral.iter().for_each(|value| put((*value).to_owned(), None));
+        neutral.iter().for_each(|value| put((*value).to_owned(), Vec::new(), How::Near));
         if kind == ScopeKind::Namespace {
-            marks.environment_names().for_each(|name| put(name.to_owned(), Some(name)));
+            marks.environment_names().for_each(|name| put(name.to_owned(), vec![name], How::Filled));
         }
         if kind == ScopeKind::Method {
             let commands = policies.iter().filter_map(|core| core.systems.get("workspace")).flat_map(|system| system.commands.keys());
-            commands.for_each(|name| put(name.clone(), Some(name)));
+            commands.for_each(|name| put(name.clone(), vec![name], How::Filled));
         }
-        let mut made: Vec<String> = Vec::new();
+        let mut made: Vec<(String, &'p str)> = Vec::new();
         if marks.tell_secrets() {
-            put("secret".to_owned(), None);
-            made.push("secret".to_owned());
+            put("secret".to_owned(), Vec::new(), How::Near);
+            made.push(("secret".to_owned(), "secret"));
         }
         for glob in &globs {
             if made.len() > MOST_MADE {
@@ -114,36 +149,38 @@ impl Samples {
             for name in instances(text) {
                 if kind == ScopeKind::Tree {
                     let parents = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
-                    parents.chain([name.as_str()]).for_each(|folder| put(folder.to_owned(), Some(text)));
+                    parents.chain([name.as_str()]).for_each(|folder| put(folder.to_owned(), vec![text], How::Filled));
                 }
                 if kind == ScopeKind::Repo && !name.starts_with('/') && glob.matches_once(Compare::Exact, &format!("/{name}")) {
-                    put(format!("/{name}"), Some(text));
+                    put(format!("/{name}"), vec![text], How::Filled);
                 }
-                put(name.clone(), Some(text));
-                made.push(name);
+                put(name.clone(), vec![text], How::Filled);
+                made.push((name, text));
             }
         }
-        let prefixes: BTreeSet<&str> = globs.iter().map(|glob| fixed_ends(glob.text()).0).filter(|prefix| !prefix.is_empty()).collect();
-        let suffixes: BTreeSet<&str> = globs.iter().map(|glob| fixed_ends(glob.text()).1).filter(|suffix| !suffix.is_empty()).collect();
+        let prefixes: BTreeMap<&str, &str> =
+            globs.iter().map(|glob| (fixed_ends(glob.text()).0, glob.text())).filter(|(prefix, _)| !prefix.is_empty()).collect();
+        let suffixes: BTreeMap<&str, &str> =
+            globs.iter().map(|glob| (fixed_ends(glob.text()).1, glob.text())).filter(|(suffix, _)| !suffix.is_empty()).collect();
         let mut left = MOST_PAIRS;
-        'pairs: for prefix in prefixes {
-            let ends = suffixes.iter().map(|suffix| format!("{prefix}x{suffix}"));
-            let within = made.iter().flat_map(|name| [format!("{prefix}{name}"), format!("{prefix}/{name}")]);
-            for both in ends.chain(within) {
+        'pairs: for (prefix, glob) in prefixes {
+            let ends = suffixes.iter().map(|(suffix, other)| (format!("{prefix}x{suffix}"), *other));
+            let within = made.iter().flat_map(|(name, other)| [(format!("{prefix}{name}"), *other), (format!("{prefix}/{name}"), *other)]);
+            for (both, other) in ends.chain(within) {
                 left = left.saturating_sub(1);
                 if left == 0 {
                     self.partial = true;
                     break 'pairs;
                 }
-                put(both, None);
+                put(both, vec![glob, other], How::Near);
             }
         }
         if kind == ScopeKind::Path {
             // A denial also covers what is beneath.
-            made.iter().for_each(|name| put(format!("{name}/x"), None));
+            made.iter().for_each(|(name, glob)| put(format!("{name}/x"), vec![glob], How::Near));
         }
         // A denial ignores case, and a permission does not.
-        made.iter().for_each(|name| put(name.to_uppercase(), None));
+        made.iter().for_each(|(name, glob)| put(name.to_uppercase(), vec![glob], How::Capitals));
         raw
     }
 
@@ -152,21 +189,25 @@ impl Samples {
     }
 }
 
-/// Decides about a sampled call. How a call comes to be follows from where its caller's name comes from.
-pub(super) fn ask(core: &std::sync::Arc<Core>, caller: &Sampled, tool: &ToolEntry, call: &Tried) -> Decision {
-    let trigger = match caller.id.split(':').next() {
+/// How a call comes to be follows from where its caller's name comes from.
+pub(super) fn trigger(caller: &Sampled) -> Trigger {
+    match caller.id.split(':').next() {
         Some("webhook") => Trigger::Webhook,
         Some("schedule") => Trigger::Schedule,
         Some("runbook") => Trigger::Runbook,
         _ => Trigger::Client,
-    };
+    }
+}
+
+/// Decides about a sampled call.
+pub(super) fn ask(core: &std::sync::Arc<Core>, caller: &Sampled, tool: &ToolEntry, call: &Tried) -> Decision {
     core.decide(&Facts {
         caller: &caller.id,
         tool: &tool.name,
         system: &tool.system,
         class: tool.class,
         scopes: &call.scopes,
-        trigger,
+        trigger: trigger(caller),
         write_mode_env_off: false,
         same_user: false,
         change: call.change,
@@ -197,14 +238,15 @@ fn times(policies: &[&Core]) -> Vec<Timestamp> {
         return vec![start];
     }
     let mut seen = BTreeSet::new();
-    let quarters = (0..7 * 24 * 4).filter_map(|quarter| start.checked_add((quarter * 15).minutes()).ok());
-    quarters.filter(|now| seen.insert(hours.iter().map(|hours| hours.contains(*now)).collect::<Vec<_>>())).collect()
+    let minutes = (0..7 * 24 * 60_i64).filter_map(|minute| start.checked_add(minute.minutes()).ok());
+    minutes.filter(|now| seen.insert(hours.iter().map(|hours| hours.contains(*now)).collect::<Vec<_>>())).collect()
 }
 
 /// Every value that samples are chosen from.
 #[cfg(test)]
 pub(in super::super) fn every_value(policies: &[&Core], kind: ScopeKind) -> Vec<String> {
     let mut samples = Samples::default();
-    let raw = samples.raw(kind, &Marks::of(policies).unwrap(), policies);
+    let marks = Marks::of(policies).unwrap();
+    let raw = samples.raw(kind, &marks, policies);
     raw.into_iter().map(|one| one.value).collect()
 }

@@ -52,15 +52,15 @@ fn section(key: &str) -> Value {
         }),
         "people" => named(
             object(keys::PERSON, "One person with all identities.", |key| match key {
-                "keys" => about(list(text()), "Names of API keys."),
-                "oidc" => about(list(text()), "`issuer|subject` of identity tokens."),
+                "keys" => about(list_or_none(text()), "Names of API keys."),
+                "oidc" => about(list_or_none(text()), "`issuer|subject` of identity tokens."),
                 "slack" => about(text(), "The member id in the chat."),
                 "github" => about(text(), "The login at the forge."),
                 _ => Value::Null,
             }),
             "One entry for each person, with all identities.",
         ),
-        "groups" => named(list(text()), "Groups of people. Approvals name groups."),
+        "groups" => named(list_or_none(text()), "Groups of people. Approvals name groups."),
         "callers" => callers(),
         "systems" => {
             let of = |name: &str| object(system(name), "A system that may be reached.", in_system);
@@ -114,7 +114,7 @@ fn section(key: &str) -> Value {
 fn callers() -> Value {
     let entry = object(keys::CALLER, "A caller.", |key| match key {
         "owner" => about(text(), "The person or group that answers for it."),
-        _ => about(list(text()), "Its roles."),
+        _ => about(list_or_none(text()), "Its roles."),
     });
     let mut all = named(entry, "Who may call at all. The closest glob counts.");
     merge(&mut all, json!({ "propertyNames": caller() }));
@@ -349,6 +349,11 @@ fn unlisted(catalogue: &Catalogue) -> Value {
 
 fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items, "minItems": 1 })
+}
+
+/// A list that may be emptied.
+fn list_or_none(items: Value) -> Value {
+    json!({ "type": "array", "items": items })
 }
 
 fn allow_deny(items: &Value, what: &str) -> Value {

@@ -1,12 +1,12 @@
 //! Settings of two policies, one by one: what matters to a reviewer and changes no decision by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
-use super::super::compile::Core;
-use super::super::glob::Pattern;
+use super::entries::is_in_a_list;
+use super::said::{Place, Policy, Said};
+use super::weaker::is_weaker;
 
 /// A setting that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,93 +19,21 @@ pub struct Setting {
     pub new: Option<String>,
 }
 
-/// The settings that differ.
-pub(super) fn changed(old: &Core, new: &Core) -> Vec<Setting> {
-    let (old, new) = (flat(old), flat(new));
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    names
-        .into_iter()
-        .filter(|name| old.get(*name) != new.get(*name))
-        .map(|name| Setting { name: name.clone(), old: old.get(name).cloned(), new: new.get(name).cloned() })
-        .collect()
+/// The settings that differ: those that are weaker, and the others. What the lists of entries have is told by `entries`.
+pub(super) fn changed(old: &Policy, new: &Policy) -> (Vec<Setting>, Vec<Setting>) {
+    let places: BTreeSet<&Place> = old.iter().chain(new.iter()).map(|(place, _)| place).collect();
+    let differs = |place: &&Place| !is_in_a_list(place) && old.get(place) != new.get(place);
+    let (weaker, others): (Vec<&Place>, Vec<&Place>) = places.into_iter().filter(differs).partition(|place| is_weaker(place, old, new));
+    let text = |policy: &Policy, place: &Place| policy.get(place).map(Said::text);
+    let setting = |place: &Place| Setting { name: place.join("."), old: text(old, place), new: text(new, place) };
+    (weaker.into_iter().map(setting).collect(), others.into_iter().map(setting).collect())
 }
 
-fn flat(core: &Core) -> BTreeMap<String, String> {
-    let mut settings = BTreeMap::new();
-    flatten("", &whole(core), &mut settings);
-    settings
-}
-
-fn whole(core: &Core) -> Value {
-    let texts = |list: &[Pattern]| list.iter().map(|glob| glob.text().to_owned()).collect::<Vec<_>>();
-    let systems: Map<String, Value> = core
-        .systems
-        .iter()
-        .map(|(name, system)| {
-            let lists: Map<String, Value> = system.listed.iter().map(|(kind, list)| (kind.name().to_owned(), json!(texts(list)))).collect();
-            let roots = system.roots.as_ref().map(|roots| texts(roots));
-            (
-                name.clone(),
-                json!({ "mode": system.mode.name(), "roots": roots, "commands": system.commands, "author": system.author, "lists": lists }),
-            )
-        })
-        .collect();
-    let callers: Map<String, Value> =
-        core.callers().map(|profile| (profile.matched.clone(), json!({ "owner": profile.owner, "roles": profile.roles }))).collect();
-    let environments: Map<String, Value> = core
-        .environments
-        .iter()
-        .map(|(one, _)| {
-            let hours = one.hours.as_ref().map(|hours| hours.text().to_owned());
-            (one.name.clone(), json!({ "aliases": one.aliases, "approvals": one.approvals, "mfa": one.mfa, "require": one.require, "expires": one.expires, "hours": hours }))
-        })
-        .collect();
-    let shadow: Vec<&str> = core.rules.iter().filter(|rule| rule.rule.shadow).map(|rule| rule.rule.id.as_str()).collect();
-    let approvals = &core.approvals;
-    json!({
-        "write_mode": if core.write_mode { "on" } else { "off" },
-        "automation": if core.automation { "on" } else { "off" },
-        "defaults": { "read": core.defaults.read, "automation": core.defaults.automation },
-        "limits": core.limits,
-        "settings": core.settings,
-        "people": core.people,
-        "groups": core.groups,
-        "approvals": { "default": approvals.quorums, "expires": approvals.expires, "override": approvals.override_group, "fallback": approvals.fallback },
-        "callers": callers,
-        "systems": systems,
-        "environments": environments,
-        "rules in shadow": shadow,
-    })
-}
-
-/// Each leaf under its whole name; a list is one leaf, and nothing is no leaf.
-fn flatten(name: &str, value: &Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Null => {}
-        Value::Object(entries) => {
-            if let (2, Some(seconds), Some(nanoseconds)) =
-                (entries.len(), entries.get("secs").and_then(Value::as_u64), entries.get("nanos").and_then(Value::as_u64))
-            {
-                into.insert(
-                    name.to_owned(),
-                    if nanoseconds == 0 { format!("{seconds} s") } else { format!("{} ms", seconds * 1000 + nanoseconds / 1_000_000) },
-                );
-                return;
-            }
-            if entries.is_empty() && !name.is_empty() {
-                into.insert(name.to_owned(), "{}".to_owned());
-            }
-            for (key, value) in entries {
-                // The model's own grouping is none of the file's.
-                let key = if name.is_empty() || name == "settings" { key.clone() } else { format!("{name}.{key}") };
-                flatten(&key, value, into);
-            }
-        }
-        Value::String(text) => {
-            into.insert(name.to_owned(), text.clone());
-        }
-        other => {
-            into.insert(name.to_owned(), other.to_string());
-        }
+impl Setting {
+    /// In a line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
+        format!("{}: {} -> {}", self.name, said(&self.old), said(&self.new))
     }
 }

@@ -283,7 +283,7 @@ fn the_closest_caller_counts() {
 
 #[test]
 fn contradicting_facts_are_refused() {
-    let policy = policy(Policy::shipped());
+    let policy = Policy::parse(Policy::shipped(), "policy.yaml", &crate::catalogue::catalogue().unwrap()).unwrap();
     let scopes = Scopes::none("nothing");
     Ask::new("workspace_write_file", &[]).facts(|facts| {
         for wrong in [Facts { class: Class::Read, scopes: &scopes, ..*facts }, Facts { system: "policy", scopes: &scopes, ..*facts }] {

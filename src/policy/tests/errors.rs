@@ -92,6 +92,16 @@ pub(super) const CASES: &[(&str, &[Told])] = &[
     ("version: 1\nrules:\n  - {id: a, allow: {tools: [github_create_issue], refs: [main]}}\n", &[(3, 10, "never touches a ref", "other tools")]),
     ("version: 1\ncallers: {\"key:*\": {}, \"key:**\": {}}\n", &[(2, 24, "never used: `key:*` is closer", "keep one")]),
     ("version: 1\napprovals: {fallback: oncall}\n", &[(2, 23, "no group `oncall`", "")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {callers: [\"*\"]}}\n", &[(3, 30, "does not begin with where", "`deny: {tools: [\"*\"]}`")]),
+    (
+        "version: 1\nrules:\n  - {id: a, allow: {tools: [github_create_issue]}, approvals: none}\n",
+        &[(3, 63, "are a number or a list", "`approvals: 0`")],
+    ),
+    ("version: 1\napprovals: {default: {expires: 15}}\n", &[(2, 32, "a time like", "did you mean `15m`?")]),
+    ("version: 1\nlimits: {timeout: 0s}\n", &[(2, 19, "a time from `1ms` to `30d`", "")]),
+    ("version: 1\napprovals: {default: {expires: 999d}}\n", &[(2, 32, "a time from `1ms` to `30d`", "")]),
+    ("version: 1\npeople: {ana: {}}\ngroups: {a: [ana, gone]}\n", &[(3, 19, "no person `gone`", "keeps its last policy")]),
+    ("version: 1\nrules:\n  - {id: a, deny: {repos: [acme]}}\n", &[(3, 28, "can match nothing", "`acme/*`")]),
     ("version: 1\na: *x\n", &[(2, 4, "unknown", "quotes")]),
     ("version: 1\nrules: &r []\n", &[(2, 11, "anchors and aliases", "")]),
     ("version: 1\nrules: !x []\n", &[(2, 11, "unsupported tag", "")]),
@@ -212,6 +222,27 @@ fn what_has_no_effect_is_a_warning() {
         (&format!("{OWNED}  {WRITE}, approvals: [{{group: a, count: 1}}]}}\n"), "without `ana` the group `a` cannot give 1"),
         (&format!("{OWNED}  {WRITE}, approvals: [{{group: b, count: 1}}]}}\n"), "only 0 of its people have an identity"),
         (&format!("{OWNED}  {WRITE}, approvals: [{{group: b, count: 1}}]}}\n"), "`ben` is asked for approvals and has no identity"),
+        (
+            "version: 1\ncallers: {\"key:*\": {roles: [ops-eu]}}\nrules:\n  - {id: a, deny: {roles: [ops-us], paths: [x]}}\n",
+            "no caller has the role `ops-us`; did you mean `ops-eu`?",
+        ),
+        ("version: 1\npeople: {ana: {keys: []}}\ngroups: {a: []}\n", "the group `a` has nobody"),
+        (
+            "version: 1\nrules:\n  - {id: a, mode: shadow, allow: {tools: [workspace_read_file]}}\n",
+            "`a` permits nothing: what allows in `mode: shadow`",
+        ),
+        ("version: 1\nsystems: {github: {}}\n", "`github` says no `mode`, so it is `mock`"),
+        (
+            "version: 1\nwrite_mode: on\nsystems: {github: {mode: approval_required_write}}\nrules:\n  - {id: a, allow: {tools: [github_create_issue]}}\n",
+            "a rule asks for approvals, and this version cannot collect any",
+        ),
+        ("version: 1\ncallers: {\"key:*\": {roles: [r]}, \"key:a\": {}}\n", "`key:a` has no roles, and `key:*` has some"),
+        ("version: 1\ncallers: {\"key:*\": {roles: [r]}, \"key:a-*\": {}}\n", "`key:a-*` has no roles, and `key:*` has some"),
+        (
+            "version: 1\nsystems: {workspace: {commands: {unit: {argv: [a]}, lint: {argv: [a]}}}}\nrules:\n  - {id: a, deny: {systems: [workspace], methods: [unti]}}\n",
+            "no command `unti`; did you mean `unit`?",
+        ),
+        ("version: 1\nrules:\n  - {id: a, deny: {systems: [workspace], methods: [\"d*\"]}}\n", "no command `d*`; declare it under"),
         (OWNED, "nothing names the group `b`"),
         (
             "version: 1\nwrite_mode: on\nsystems: {github: {mode: read_only}}\nrules:\n  - {id: a, allow: {tools: [github_create_issue]}}\n",
@@ -253,4 +284,26 @@ fn no_rule_allows_what_never_runs_and_any_may_deny_it() {
         assert!(error.contains("never runs") && error.contains(forbidden.because), "{error}");
         assert!(Policy::parse(&rule("deny"), "p", &known).unwrap().warnings().is_empty(), "{}", forbidden.name);
     }
+}
+
+#[test]
+fn what_is_said_on_purpose_is_no_warning() {
+    for text in [
+        "version: 1\ncallers: {\"key:*\": {roles: [r]}, \"key:a\": {roles: []}, \"local:*\": {}}\n",
+        "version: 1\nsystems: {github: {mode: mock}, workspace: {commands: {unit: {argv: [a]}}}}\nrules:\n  - {id: a, deny: {systems: [workspace], methods: [UNIT]}}\n",
+        "version: 1\nwrite_mode: on\nsystems: {github: {mode: dry_run}}\nrules:\n  - {id: a, allow: {tools: [github_create_issue]}}\n",
+        "version: 1\nwrite_mode: on\nsystems: {github: {mode: approval_required_write}}\nrules:\n  - {id: a, allow: {tools: [github_create_issue]}, approvals: 0}\n",
+    ] {
+        assert!(policy(text).warnings().is_empty(), "{text}: {:?}", policy(text).warnings());
+    }
+    // To list what is denied would open it.
+    let denied = policy("version: 1\nrules:\n  - {id: a, deny: {systems: [github]}}\n");
+    assert!(denied.warnings().iter().all(|warning| warning.finding().help.is_none()), "{:?}", denied.warnings());
+}
+
+#[test]
+fn each_known_name_is_told_once() {
+    let errors = policy_error("version: 1\nsystems: {workspace: {commands: {a: {argv: [x]}}}}\ncallers: {\"zzzzzz:a\": {}}\n");
+    assert_eq!(errors.matches("`key`").count(), 1, "{errors}");
+    assert_eq!(super::super::diagnostics::did_you_mean("zzzzzz", ["a", "b", "a"]).unwrap(), "known: `a`, `b`");
 }

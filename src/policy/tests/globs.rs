@@ -100,6 +100,7 @@ fn every_glob_that_is_taken_matches_what_it_says() {
 }
 
 const PATH: Subject = Subject::Scope(ScopeKind::Path);
+const REPO: Subject = Subject::Scope(ScopeKind::Repo);
 const REF: Subject = Subject::Scope(ScopeKind::Ref);
 
 /// What nobody can mean in a glob, a part of the message, and a part of the help.
@@ -121,7 +122,16 @@ const SLIPS: &[(Subject, &str, &str, &str)] = &[
     (PATH, "{src,}/x", "chosen as `/x`", ""),
     (PATH, "[é-ü]", "beyond ASCII in `[é-ü]`", "in braces"),
     (PATH, "x\u{200b}y", "an invisible one", ""),
-    (Subject::Scope(ScopeKind::Repo), "acme/a%2fb", "can match nothing", "behind `%`"),
+    (REPO, "acme/a%2fb", "can match nothing", "behind `%`"),
+    (REPO, "acme", "can match nothing", "`acme/*`"),
+    (REPO, "*", "can match nothing", "`**`"),
+    (REPO, "{acme/app,acme}", "chosen as `acme`", "`acme/*`"),
+    (REPO, "github.com/acme/app", "can match nothing", "write `acme/app`"),
+    (REPO, "https://github.com/acme/app", "is an address", "`owner/name`"),
+    (REPO, "git@github.com:acme/app.git", "is an address", "`owner/name`"),
+    (REPO, "acme/app.git", "can match nothing", "write `acme/app`"),
+    (REPO, "acme/app/**", "can match nothing", "`owner/name`"),
+    (REPO, "srv/src/app", "can match nothing", "`/srv/src/app`"),
     (REF, "refs/heads/main", "can match nothing", "write `main`"),
     (REF, "refs/heads/**", "can match nothing", "write `**`"),
     (REF, "{x,refs/tags/v*}", "chosen as `refs/tags/v*`", "write `v*`"),
@@ -144,6 +154,11 @@ fn what_nobody_can_mean_in_a_glob_is_refused() {
     }
     for (subject, text) in [(REF, "origin/main"), (REF, "refs/pull/**"), (REF, "**"), (REF, "release-[0-9]*"), (REF, "{main,release/*}")] {
         assert!(Pattern::parse(text, subject).is_ok(), "{text}");
+    }
+    for text in
+        ["acme/app", "acme/*", "**", "*/*", "**/app", "/srv/app", "/srv/x.git", "/srv/**", "acme/**", "acme/**/app", "*/app", "{acme,/srv}/app"]
+    {
+        assert!(Pattern::parse(text, REPO).is_ok(), "{text}");
     }
     assert!(Pattern::parse("jwt:https://id.example|CN=a,O=b", Subject::Caller).is_ok());
 }

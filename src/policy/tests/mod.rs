@@ -6,6 +6,7 @@ mod diff;
 mod errors;
 mod globs;
 mod laws;
+mod nested;
 mod page;
 mod paths;
 mod production;
@@ -32,6 +33,7 @@ pub(super) fn catalogue() -> Catalogue {
         ("workspace_service_status", "workspace", Class::Read),
         ("workspace_write_file", "workspace", Class::Write),
         ("workspace_commit", "workspace", Class::Write),
+        ("workspace_install_dependency", "workspace", Class::Write),
         ("github_get_file", "github", Class::Read),
         ("github_create_issue", "github", Class::Write),
         ("github_actions", "github", Class::Write),

@@ -74,7 +74,8 @@ fn what_production_refuses_is_safe_once_it_is_mended() {
 
 #[test]
 fn a_misspelt_environment_is_an_error_with_the_nearest_name() {
-    let text = |rest: &str| format!("version: 1\nenvironments: {{production: {{aliases: [prod], match: {{repos: [a]}}}}, staging: {{}}}}\n{rest}\n");
+    let text =
+        |rest: &str| format!("version: 1\nenvironments: {{production: {{aliases: [prod], match: {{repos: [acme/a]}}}}, staging: {{}}}}\n{rest}\n");
     for (rest, named, help) in [
         ("rules: [{id: a, deny: {environments: [prodction]}}]", "there is no environment `prodction`", "did you mean `production`?"),
         ("rules: [{id: a, deny: {environments: [Prod]}}]", "there is no environment `Prod`", "did you mean `prod`?"),

@@ -53,6 +53,7 @@ const STRUCTURE: &[&str] = &[
     "is a mapping, and",
     "an empty list",
     "a time like",
+    "are a number or a list",
     "a rate like",
     "a size like",
     "no rate for a time",

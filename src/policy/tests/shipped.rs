@@ -42,7 +42,7 @@ fn what_runs_outside_of_the_sandbox_is_changed_by_a_person() {
     let text = Policy::shipped().replace("write_mode: off", "write_mode: on").replace("mode: read_only\n", "mode: approval_required_write\n")
         + "repositories: {\"/src/app\": {write: true}}\n";
     let text = text.replace("rules:\n", "rules:\n  - {id: a, allow: {tools: [workspace_write_file, workspace_commit]}, approvals: 0}\n");
-    let policy = policy(&text);
+    let policy = Policy::parse(&text, "policy.yaml", &crate::catalogue::catalogue().unwrap()).unwrap_or_else(|errors| panic!("{errors}"));
     let repo = (ScopeKind::Repo, "/src/app");
     for tool in ["workspace_write_file", "workspace_commit"] {
         assert_eq!(Ask::new(tool, &[repo, (ScopeKind::Path, "src/main.rs")]).outcome(&policy), "permit");

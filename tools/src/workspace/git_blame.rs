@@ -78,7 +78,7 @@ impl ReadTool for GitBlame {
             let repo = repository::open(&workspace)?;
             let (path, rev) = (args.path.parse()?, repository::rev_or_head(&repo, args.rev.as_ref())?);
             let commit = repository::commit(&repo, &rev);
-            let scopes = repository::file_scope(repository::ref_scope(workspace.scope(), &repo, &rev), commit.as_ref().ok(), &path);
+            let scopes = repository::file_scope(repository::ref_scope(workspace.scope()?, &repo, &rev), commit.as_ref().ok(), &path);
             let found = commit.and_then(|commit| {
                 let tree = commit.tree().map_err(failed)?;
                 let entry = tree.get_path(path.as_str().as_ref()).ok().filter(|entry| entry.kind() == Some(git2::ObjectType::Blob));

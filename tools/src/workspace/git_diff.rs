@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::change::{self, Change};
 use super::git_log::path_scope;
+use super::nested;
 use super::page::{Keyed, Page, Paging};
 use super::patch::{self, FileDiff};
 use super::path::{PathArg, RepoPath, or_root};
@@ -78,7 +79,7 @@ impl ReadTool for GitDiff {
             if args.to.is_some() && (args.from.is_none() || staged) {
                 return Err(ToolError::invalid("`to` needs `from`, and does not go with `staged`"));
             }
-            let mut scopes = workspace.scope();
+            let mut scopes = workspace.scope()?;
             let mut commits = Vec::new();
             for arg in [&args.from, &args.to].into_iter().flatten() {
                 let rev = arg.parse()?;
@@ -120,7 +121,10 @@ fn diff(target: Target, filter: &OutputFilter) -> Result<Output, ToolError> {
     let shape = [u64::from(target.stat), 0, 0, 0];
     let question: [&dyn Keyed; 6] = [&"git_diff", &kind, &from, &to, &target.path.as_str(), &shape];
     let mut paging = Paging::open(&question, target.cursor.as_deref())?;
-    let changes = changes(repo, &pair, &target.path, &target.cancel)?;
+    let mut changes = changes(repo, &pair, &target.path, &target.cancel)?;
+    if matches!(pair, Pair::TreeWork(_) | Pair::IndexWork) {
+        changes.retain(|change| nested::shows_file(&target.workspace, &change.path, filter));
+    }
     let changes = change::visible(repo, changes, filter);
     let (files, next) = patch::page((repo, &target.workspace), &changes, !target.stat, &mut paging, filter, &target.cancel)?;
     Ok(Output { files, page: Page::about(&target.path, changes.is_empty(), next, filter.hidden()) })

@@ -85,7 +85,7 @@ impl ReadTool for GitLog {
                 args.until.as_deref().map(|text| moment(text, true)).transpose()?,
             );
             let commit = repository::commit(&repo, &rev);
-            let scopes = path_scope(repository::ref_scope(workspace.scope(), &repo, &rev), commit.as_ref().ok(), &path);
+            let scopes = path_scope(repository::ref_scope(workspace.scope()?, &repo, &rev), commit.as_ref().ok(), &path);
             let start = commit.map(|commit| commit.id());
             Ok((Target { repo, start, path, since, until, args, cancel }, scopes))
         })

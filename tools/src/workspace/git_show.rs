@@ -69,7 +69,7 @@ impl ReadTool for GitShow {
             let repo = repository::open(&workspace)?;
             let (path, rev) = (or_root(args.path.as_ref())?, repository::rev_or_head(&repo, args.rev.as_ref())?);
             let commit = repository::commit(&repo, &rev);
-            let scopes = path_scope(repository::ref_scope(workspace.scope(), &repo, &rev), commit.as_ref().ok(), &path);
+            let scopes = path_scope(repository::ref_scope(workspace.scope()?, &repo, &rev), commit.as_ref().ok(), &path);
             let commit = commit.map(|commit| commit.id());
             let tag = repository::tag_message(&repo, &rev);
             Ok((Target { workspace, repo, rev, commit, tag, path, cursor: args.cursor, cancel }, scopes))

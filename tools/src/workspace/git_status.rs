@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::nested;
 use super::open;
 use super::page::{self, Budget, Page, Paging};
 use super::path::{RepoPath, has_git_internal};
@@ -68,7 +69,7 @@ impl ReadTool for GitStatus {
         let (workspace, cancel) = (cx.workspace()?, cx.cancel.clone());
         blocking(move || {
             let repo = repository::open(&workspace)?;
-            let scopes = workspace.scope().and(ScopeKind::Tree, ".");
+            let scopes = workspace.scope()?.and(ScopeKind::Tree, ".");
             Ok((Target { workspace, repo, args, cancel }, scopes))
         })
         .await
@@ -179,8 +180,9 @@ fn is_shown(target: &Target, filter: &OutputFilter, entry: &Entry) -> bool {
         return false;
     }
     let (is_folder, path) = entry.path.strip_suffix('/').map_or((false, entry.path.as_str()), |path| (true, path));
-    let shown = if is_folder { filter.shows_tree(path) } else { filter.shows_file(path) };
-    shown && (!entry.status.contains(Status::WT_NEW) || is_there(&target.workspace, path, &entry.bytes))
+    let workspace = &target.workspace;
+    let shown = if is_folder { nested::shows_tree(workspace, path, filter) } else { nested::shows_file(workspace, path, filter) };
+    shown && (!entry.status.contains(Status::WT_NEW) || is_there(workspace, path, &entry.bytes))
 }
 
 /// libgit2 walks by path and might have been led through a link that was swapped in: a new name is believed only when

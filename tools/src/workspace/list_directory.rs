@@ -72,7 +72,7 @@ impl ReadTool for ListDirectory {
                 return Err(ToolError::invalid("`depth` is from 1 to 5"));
             }
             let located = workspace.locate(or_root(args.path.as_ref())?);
-            let scopes = located.scoped(workspace.scope(), &[ScopeKind::Tree]);
+            let scopes = located.scoped(workspace.scope()?, &[ScopeKind::Tree]);
             let dir = located.found.and_then(|found| match found {
                 Found::Folder(dir) => Ok(dir),
                 Found::File(_) => Err(ToolError::invalid(format!("{} is a file; `workspace_read_file` reads it", quoted(located.asked.as_str())))),

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+use super::nested::{self, Nested};
 use super::owner::Owner;
 use super::path::{self, RepoPath, quoted};
 use crate::error::{ToolError, ToolErrorKind};
@@ -33,6 +34,10 @@ pub(super) struct Located {
     /// Where links led; for a failure, as far as it got.
     pub(super) real: RepoPath,
     pub(super) found: Result<Found, ToolError>,
+    /// The repositories within the work tree that `real` lies in.
+    nested: Nested,
+    /// Their names, as the workspace tells them.
+    repositories: Vec<String>,
 }
 
 impl Located {
@@ -46,10 +51,22 @@ impl Located {
             Ok(Found::Folder(_)) if wanted.contains(&ScopeKind::Tree) => &[ScopeKind::Tree],
             _ => &[ScopeKind::Path, ScopeKind::Tree],
         };
-        kinds.iter().fold(scopes, |scopes, kind| {
-            let scopes = scopes.and(*kind, self.asked.as_str());
-            if self.real == self.asked { scopes } else { scopes.and(*kind, self.real.as_str()) }
-        })
+        kinds.iter().fold(self.within(scopes), |scopes, kind| self.names().fold(scopes, |scopes, name| scopes.and(*kind, name)))
+    }
+
+    /// The path asked for, the real one, and that from the top of each repository that it lies in.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let real = Some(self.real.as_str()).filter(|_| self.real != self.asked);
+        std::iter::once(self.asked.as_str()).chain(real).chain(self.nested.own_names(self.real.as_str()))
+    }
+
+    fn within(&self, scopes: Scopes) -> Scopes {
+        self.repositories.iter().fold(scopes, |scopes, repository| scopes.and(ScopeKind::Repo, repository.as_str()))
+    }
+
+    /// With the names of the repositories that it lies in, `root` being the workspace's.
+    pub(super) fn named(self, root: &str) -> Self {
+        Self { repositories: self.nested.repositories(root), ..self }
     }
 
     /// As [`Self::scoped`] for what writes a file: a name that is free is judged as the file that it would be, since a rule
@@ -57,8 +74,7 @@ impl Located {
     pub(super) fn scoped_as_file(&self, scopes: Scopes) -> Scopes {
         match &self.found {
             Err(error) if error.kind == ToolErrorKind::NotFound => {
-                let scopes = scopes.and(ScopeKind::Path, self.asked.as_str());
-                if self.real == self.asked { scopes } else { scopes.and(ScopeKind::Path, self.real.as_str()) }
+                self.names().fold(self.within(scopes), |scopes, name| scopes.and(ScopeKind::Path, name))
             }
             _ => self.scoped(scopes, &[ScopeKind::Path]),
         }
@@ -151,21 +167,24 @@ impl OpenFile {
 // meanwhile (tests: a_swapped_link_shows_what_was_judged, links_never_lead_out).
 pub(super) fn locate(root: &Dir, asked: RepoPath) -> Located {
     let mut pending: Vec<String> = asked.parts().rev().map(str::to_owned).collect();
-    let mut trail: Vec<(Dir, String)> = Vec::new();
+    let mut trail: Vec<(Dir, String, bool)> = Vec::new();
     let mut links = 0;
     while let Some(part) = pending.pop() {
-        let found = step(trail.last().map_or(root, |(dir, _)| dir), &part, &asked);
+        let found = step(trail.last().map_or(root, |(dir, ..)| dir), &part, &asked);
         match found {
             Ok(Step::Stay) => {}
             Ok(Step::Up) => {
                 if trail.pop().is_none() {
-                    return Located { real: asked.clone(), found: Err(leads_out(&asked)), asked };
+                    return located(&[], asked.clone(), Err(leads_out(&asked)), asked);
                 }
             }
-            Ok(Step::Folder(dir)) if trail.len() < DEEPEST => trail.push((dir, part)),
+            Ok(Step::Folder(dir)) if trail.len() < DEEPEST => {
+                let is_top = nested::is_top(&dir);
+                trail.push((dir, part, is_top));
+            }
             Ok(Step::Folder(_)) => {
                 let found = Err(ToolError::new(ToolErrorKind::TooLarge, format!("the path is more than {DEEPEST} folders deep")));
-                return Located { real: place(&trail, &part, &pending), found, asked };
+                return located(&trail, place(&trail, &part, &pending), found, asked);
             }
             Ok(Step::Link(target)) if links < MOST_LINKS => {
                 links += 1;
@@ -173,21 +192,36 @@ pub(super) fn locate(root: &Dir, asked: RepoPath) -> Located {
             }
             Ok(Step::Link(_)) => {
                 let found = Err(ToolError::not_found(format!("the path {} is a loop of links", quoted(asked.as_str()))));
-                return Located { real: asked.clone(), found, asked };
+                return located(&trail, asked.clone(), found, asked);
             }
             Ok(Step::File(file)) => {
                 let found = if pending.iter().all(|rest| matches!(rest.as_str(), "" | ".")) { Ok(Found::File(file)) } else { Err(missing(&asked)) };
-                return Located { real: place(&trail, &part, &pending), found, asked };
+                return located(&trail, place(&trail, &part, &pending), found, asked);
             }
-            Err(error) => return Located { real: place(&trail, &part, &pending), found: Err(error), asked },
+            Err(error) => return located(&trail, place(&trail, &part, &pending), Err(error), asked),
         }
     }
-    let real = RepoPath::of_parts(trail.iter().map(|(_, name)| name.as_str()));
+    let real = RepoPath::of_parts(trail.iter().map(|(_, name, _)| name.as_str()));
+    let nested = tops(&trail);
     let found = match trail.pop() {
-        Some((dir, _)) => Ok(Found::Folder(dir)),
+        Some((dir, ..)) => Ok(Found::Folder(dir)),
         None => root.try_clone().map(Found::Folder).map_err(|error| unreadable("the root", &error)),
     };
-    Located { asked, real, found }
+    Located { asked, real, found, nested, repositories: Vec::new() }
+}
+
+fn located(trail: &[(Dir, String, bool)], real: RepoPath, found: Result<Found, ToolError>, asked: RepoPath) -> Located {
+    Located { asked, real, found, nested: tops(trail), repositories: Vec::new() }
+}
+
+/// Of folders on the way, with whether they are one, the tops of repositories.
+fn tops(trail: &[(Dir, String, bool)]) -> Nested {
+    let (mut at, mut nested) = (RepoPath::root(), Nested::default());
+    for (_, name, is_top) in trail {
+        at = at.child(name);
+        nested = if *is_top { nested.and(at.clone()) } else { nested };
+    }
+    nested
 }
 
 /// As [`locate`], refusing any link on the way: for names that did not come from the caller.
@@ -260,8 +294,8 @@ fn step(here: &Dir, part: &str, asked: &RepoPath) -> Result<Step, ToolError> {
 }
 
 /// The place a walk had come to, with what it had not walked yet taken as it stands.
-fn place(trail: &[(Dir, String)], part: &str, pending: &[String]) -> RepoPath {
-    let mut parts: Vec<&str> = trail.iter().map(|(_, name)| name.as_str()).collect();
+fn place(trail: &[(Dir, String, bool)], part: &str, pending: &[String]) -> RepoPath {
+    let mut parts: Vec<&str> = trail.iter().map(|(_, name, _)| name.as_str()).collect();
     for next in std::iter::once(part).chain(pending.iter().rev().map(String::as_str)) {
         match next {
             "" | "." => {}

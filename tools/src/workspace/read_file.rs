@@ -76,7 +76,7 @@ impl ReadTool for ReadFile {
             if args.start_line == Some(0) || args.lines == Some(0) {
                 return Err(ToolError::invalid("`start_line` and `lines` count from 1"));
             }
-            let mut scopes = workspace.scope();
+            let mut scopes = workspace.scope()?;
             let (path, source) = if let Some(rev) = &args.rev {
                 let repo = repository::open(&workspace)?;
                 let rev = rev.parse()?;

@@ -1,14 +1,16 @@
 //! The git side of a workspace: opening its repository, naming commits, and running both off the async threads.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Commit, ErrorCode, Repository};
+use git2::{Commit, ErrorCode, Reference, Repository};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::git_links;
+use super::main_tree;
 use super::path::{RepoPath, has_git_internal, quoted};
 use super::root::Workspace;
 use crate::error::{ToolError, ToolErrorKind};
@@ -25,6 +27,18 @@ const MOST_OBJECT_DIRS: usize = 16;
 // INVARIANT: the git directory belongs to this work tree and to its owner (tests: a_borrowed_git_directory_is_refused,
 // core_worktree_leads_nowhere, objects_of_another_user_are_not_borrowed).
 pub(super) fn open(workspace: &Workspace) -> Result<Repository, ToolError> {
+    let repo = open_any(workspace)?;
+    workspace.still_of(mains(&repo, Path::new(workspace.root_path())))?;
+    Ok(repo)
+}
+
+/// The repositories besides the work tree's own folder that its branches and objects are in.
+pub(super) fn mains(repo: &Repository, top: &Path) -> BTreeSet<PathBuf> {
+    main_tree::of_common_dir(top, repo.commondir())
+}
+
+/// As [`open`], for a workspace whose main repository is not known yet.
+pub(super) fn open_any(workspace: &Workspace) -> Result<Repository, ToolError> {
     if !workspace.is_in_place() {
         return Err(ToolError::new(ToolErrorKind::Moved, "the workspace's folder was moved or replaced; connect again"));
     }
@@ -145,6 +159,12 @@ impl RevArg {
             && !raw.contains("..")
             && !raw.contains("^{/")
             && !raw.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, ':' | '\\' | '?' | '*' | '['));
+        // INVARIANT: what a branch was is never read under the name of what it is (test: entries_of_a_reflog_are_refused).
+        let selectors = raw.split("@{").skip(1).map(|rest| rest.split('}').next().unwrap_or_default());
+        if fits && selectors.into_iter().any(|one| !matches!(one, "u" | "upstream")) {
+            let client = format!("{} is an entry of a reflog, which no branch or tag names; name a branch, a tag or a commit", quoted(raw));
+            return Err(ToolError::invalid(client));
+        }
         if fits {
             Ok(Rev { name: raw.to_owned(), spec: raw.to_owned() })
         } else {
@@ -203,7 +223,7 @@ pub(super) fn file_scope(scopes: Scopes, commit: Option<&Commit<'_>>, path: &Rep
 }
 
 /// The scope of a revision: the name the caller wrote, and every branch or tag that it leads to by another name (`HEAD`, an upstream,
-/// a symbolic branch). A commit's own id names no branch.
+/// a symbolic branch), of a remote's branch that is followed here its own name too. A commit's own id names no branch.
 // INVARIANT: a branch is judged by its own name too, however it was named (test: a_branch_is_judged_under_any_name).
 pub(super) fn ref_scope(scopes: Scopes, repo: &Repository, rev: &Rev) -> Scopes {
     let mut names = vec![rev.as_str().to_owned()];
@@ -211,13 +231,31 @@ pub(super) fn ref_scope(scopes: Scopes, repo: &Repository, rev: &Rev) -> Scopes 
     for spec in [whole, whole.split("@{").next().unwrap_or_default()] {
         let Ok((_, Some(reference))) = repo.revparse_ext(spec) else { continue };
         let resolved = reference.resolve().ok();
-        for name in [Some(&reference), resolved.as_ref()].into_iter().flatten().filter_map(|one| one.shorthand().ok()) {
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
+        for name in [Some(&reference), resolved.as_ref()].into_iter().flatten().flat_map(|one| branch_names(repo, one)) {
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
     }
     names.into_iter().fold(scopes, |scopes, name| scopes.and(ScopeKind::Ref, name))
+}
+
+/// A reference's short name and, where it follows a branch of a remote, that branch's own.
+fn branch_names(repo: &Repository, reference: &Reference<'_>) -> Vec<String> {
+    let mut names: Vec<String> = reference.shorthand().ok().map(str::to_owned).into_iter().collect();
+    let Ok(full) = reference.name() else { return names };
+    let remotes: Vec<String> = repo.remotes().map(|all| all.iter().flatten().flatten().map(str::to_owned).collect()).unwrap_or_default();
+    for remote in &remotes {
+        let Ok(remote) = repo.find_remote(remote) else { continue };
+        let theirs = remote.refspecs().filter(|spec| spec.dst_matches(full)).filter_map(|spec| spec.rtransform(full).ok());
+        names.extend(theirs.filter_map(|name| name.as_str().ok().and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned)));
+    }
+    if let Some(tracked) = full.strip_prefix("refs/remotes/") {
+        let of = |remote: &String| tracked.strip_prefix(remote.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let known = remotes.iter().filter_map(of);
+        names.extend(known.chain(tracked.split_once('/').map(|(_, rest)| rest)).filter(|name| *name != "HEAD").map(str::to_owned));
+    }
+    names
 }
 
 /// Runs what touches disk or libgit2 off the async threads.

@@ -1,13 +1,15 @@
 //! The workspace: one git work tree, held by an open handle of its top folder.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 
+use super::main_tree;
 use super::open::{self, Located};
 use super::path::{RepoPath, is_git_internal};
 use super::repository;
@@ -18,6 +20,8 @@ use crate::scope::{ScopeKind, Scopes};
 pub struct Workspace {
     dir: Dir,
     path: String,
+    /// In their order, without the top folder.
+    mains: Vec<String>,
     owner_uid: u32,
     identity: (u64, u64),
 }
@@ -48,15 +52,24 @@ impl Workspace {
             .map(File::from)
             .map_err(|errno| unavailable("opsgate's user may not read the workspace; grant it read access").because(errno))?;
         let meta = handle.metadata().map_err(ToolError::internal)?;
-        let workspace = Self { dir: Dir::from_std_file(handle), path: name.to_owned(), owner_uid: meta.uid(), identity: (meta.dev(), meta.ino()) };
-        repository::open(&workspace)?;
-        Ok(workspace)
+        let (path, identity) = (name.to_owned(), (meta.dev(), meta.ino()));
+        let workspace = Self { dir: Dir::from_std_file(handle), path, mains: Vec::new(), owner_uid: meta.uid(), identity };
+        let mains = named(repository::mains(&repository::open_any(&workspace)?, top))
+            .ok_or_else(|| unavailable("the path of the workspace's main repository is not UTF-8; rename it"))?;
+        Ok(Self { mains, ..workspace })
     }
 
-    /// The canonical absolute path of the top folder: the value of the repo scope.
+    /// The canonical absolute path of the top folder: the first of [`Self::roots`].
     #[must_use]
     pub fn root_path(&self) -> &str {
         &self.path
+    }
+
+    /// Every repository that a call here touches, each a value of the repo scope and a canonical absolute folder: the work tree's own,
+    /// and where its branches and objects are kept elsewhere, those. They are of a linked work tree the main one (a bare one's own
+    /// folder), of a submodule the one around it, and all that objects are borrowed from. A call is refused once they change.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.path.as_str()).chain(self.mains.iter().map(String::as_str))
     }
 
     /// The user the top folder belongs to.
@@ -70,17 +83,34 @@ impl Workspace {
     }
 
     pub(super) fn locate(&self, path: RepoPath) -> Located {
-        open::locate(&self.dir, path)
+        open::locate(&self.dir, path).named(&self.path)
     }
 
-    pub(super) fn scope(&self) -> Scopes {
-        Scopes::of(ScopeKind::Repo, self.path.as_str())
+    /// The repositories that a call touches.
+    ///
+    /// # Errors
+    /// [`ToolErrorKind::Moved`] where they are no longer those that the workspace was opened with.
+    pub(super) fn scope(&self) -> Result<Scopes, ToolError> {
+        self.still_of(main_tree::of(Path::new(&self.path)))?;
+        Ok(self.mains.iter().fold(Scopes::of(ScopeKind::Repo, self.path.as_str()), |scopes, main| scopes.and(ScopeKind::Repo, main.as_str())))
+    }
+
+    // INVARIANT: the repository that is opened is the one that policy judged (test: a_work_tree_that_changes_hands_is_refused).
+    pub(super) fn still_of(&self, mains: BTreeSet<PathBuf>) -> Result<(), ToolError> {
+        if named(mains).is_some_and(|mains| mains == self.mains) {
+            return Ok(());
+        }
+        Err(ToolError::new(ToolErrorKind::Moved, "the workspace became a work tree of another repository; connect again"))
     }
 
     /// Whether the folder at the workspace's path is still the one that was opened.
     pub(super) fn is_in_place(&self) -> bool {
         Path::new(&self.path).symlink_metadata().is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity)
     }
+}
+
+fn named(mains: BTreeSet<PathBuf>) -> Option<Vec<String>> {
+    mains.into_iter().map(|main| main.into_os_string().into_string().ok()).collect()
 }
 
 impl fmt::Debug for Workspace {

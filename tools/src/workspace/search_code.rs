@@ -86,7 +86,7 @@ impl ReadTool for SearchCode {
                 return Err(ToolError::invalid("`context` is from 0 to 10"));
             }
             let located = workspace.locate(or_root(args.path.as_ref())?);
-            let scopes = located.scoped(workspace.scope(), &[ScopeKind::Path, ScopeKind::Tree]);
+            let scopes = located.scoped(workspace.scope()?, &[ScopeKind::Path, ScopeKind::Tree]);
             Ok((Target { workspace, path: located.real, found: located.found, pattern, glob, args, cancel }, scopes))
         })
         .await

@@ -100,7 +100,7 @@ impl ReadTool for ServiceStatus {
 
     async fn resolve(&self, args: Args, cx: &CallContext) -> Result<(Target, Scopes), ToolError> {
         let name = args.name.as_deref().map(service_name).transpose()?;
-        let scopes = cx.workspace()?.scope().and(ScopeKind::Service, name.as_deref().unwrap_or("*"));
+        let scopes = cx.workspace()?.scope()?.and(ScopeKind::Service, name.as_deref().unwrap_or("*"));
         Ok((Target { name, limit: args.limit, cursor: args.cursor, cancel: cx.cancel.clone() }, scopes))
     }
 

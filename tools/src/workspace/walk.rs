@@ -7,6 +7,7 @@ use cap_std::fs::{Dir, FileType};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use tokio_util::sync::CancellationToken;
 
+use super::nested::{self, Nested};
 use super::open::{self, Found, OpenFile};
 use super::path::{RepoPath, is_git_internal, quoted};
 use super::repository::live;
@@ -74,6 +75,7 @@ impl Entry {
 pub(super) struct Walk<'a> {
     filter: &'a OutputFilter,
     cancel: &'a CancellationToken,
+    root: String,
     depth: usize,
     ignored: bool,
     rules: Vec<Rules>,
@@ -85,6 +87,7 @@ pub(super) struct Walk<'a> {
 struct Level {
     dir: Arc<Dir>,
     path: RepoPath,
+    nested: Arc<Nested>,
     rules: usize,
     entries: std::vec::IntoIter<(OsString, Kind)>,
 }
@@ -106,6 +109,9 @@ pub(super) fn rules_are_files(workspace: &Workspace, cancel: &CancellationToken)
             true
         }
         fn tree(&self, _: &str) -> bool {
+            true
+        }
+        fn repository(&self, _: &str) -> bool {
             true
         }
     }
@@ -140,10 +146,14 @@ impl<'a> Walk<'a> {
         filter: &'a OutputFilter,
         cancel: &'a CancellationToken,
     ) -> Result<Self, ToolError> {
-        let mut walk = Self { filter, cancel, depth: DEEPEST, ignored: false, rules: Vec::new(), levels: Vec::new(), odd: None };
+        let root = workspace.root_path().to_owned();
+        let mut walk = Self { filter, cancel, root, depth: DEEPEST, ignored: false, rules: Vec::new(), levels: Vec::new(), odd: None };
         walk.read_ancestors(workspace, path);
         let dir = dir.try_clone().map_err(ToolError::internal)?;
-        walk.enter(dir, path.clone())?;
+        let nested = Nested::around(workspace.dir(), path);
+        if nested.shown(&walk.root, filter) {
+            walk.enter(dir, path.clone(), Arc::new(nested))?;
+        }
         Ok(walk)
     }
 
@@ -167,26 +177,36 @@ impl<'a> Walk<'a> {
                 self.levels.pop();
                 continue;
             };
-            let (parent, path) = (level.dir.clone(), level.path.child(&name.to_string_lossy()));
+            let (parent, path, mut nested) = (level.dir.clone(), level.path.child(&name.to_string_lossy()), level.nested.clone());
             if !self.ignored && self.is_ignored(&path, kind == Kind::Folder) {
                 continue;
             }
-            let shown = if kind == Kind::Folder { self.filter.shows_tree(path.as_str()) } else { self.filter.shows_file(path.as_str()) };
-            if !shown {
+            if kind != Kind::Folder {
+                if nested.shows_file(path.as_str(), self.filter) {
+                    return Ok(Some(Entry { path, kind, parent, name }));
+                }
                 continue;
             }
-            if kind == Kind::Folder
-                && self.levels.len() < self.depth
-                && let Some(dir) = open::entry_folder(&parent, &name)
-            {
-                self.enter(dir, path.clone())?;
+            let dir = if self.levels.len() < self.depth { open::entry_folder(&parent, &name) } else { None };
+            // INVARIANT: nothing in a repository that policy hides is walked (test: a_denied_repository_within_vanishes).
+            if dir.as_ref().map_or_else(|| nested::is_top_at(&parent, &name), nested::is_top) {
+                if !nested::is_shown(&self.root, &path, self.filter) {
+                    continue;
+                }
+                nested = Arc::new(nested.and(path.clone()));
+            }
+            if !nested.shows_tree(path.as_str(), self.filter) {
+                continue;
+            }
+            if let Some(dir) = dir {
+                self.enter(dir, path.clone(), nested)?;
             }
             return Ok(Some(Entry { path, kind, parent, name }));
         }
         Ok(None)
     }
 
-    fn enter(&mut self, dir: Dir, path: RepoPath) -> Result<(), ToolError> {
+    fn enter(&mut self, dir: Dir, path: RepoPath, nested: Arc<Nested>) -> Result<(), ToolError> {
         let mut entries = Vec::new();
         // A folder that cannot be listed is shown by its name alone.
         for entry in dir.entries().into_iter().flatten().flatten() {
@@ -209,7 +229,7 @@ impl<'a> Walk<'a> {
         if let Some(file) = open::entry_file(&dir, ".gitignore".as_ref()) {
             self.read_rules(&path, &file);
         }
-        self.levels.push(Level { dir: Arc::new(dir), path, rules: kept, entries: entries.into_iter() });
+        self.levels.push(Level { dir: Arc::new(dir), path, nested, rules: kept, entries: entries.into_iter() });
         Ok(())
     }
 

@@ -133,6 +133,9 @@ impl PathFilter for Denied {
     fn tree(&self, path: &str) -> bool {
         !path.contains(self.0)
     }
+    fn repository(&self, _: &str) -> bool {
+        true
+    }
 }
 
 /// Stands in for the gateway's scrubber.

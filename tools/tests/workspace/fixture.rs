@@ -30,6 +30,7 @@ impl Denied {
     /// What the gateway's policy does before a call runs.
     pub(crate) fn refuses(&self, scopes: &Scopes) -> bool {
         [ScopeKind::Path, ScopeKind::Tree].iter().any(|kind| scopes.values(*kind).any(|path| self.covers(path)))
+            || scopes.values(ScopeKind::Repo).any(|folder| !self.repository(folder))
     }
 }
 
@@ -40,6 +41,11 @@ impl PathFilter for Denied {
 
     fn tree(&self, path: &str) -> bool {
         !self.covers(path)
+    }
+
+    /// Repositories are denied by the end of their folder's name.
+    fn repository(&self, folder: &str) -> bool {
+        !self.0.iter().any(|denied| folder.ends_with(&format!("/{denied}")))
     }
 }
 
@@ -148,7 +154,7 @@ impl Fixture {
         CallContext { caller: "local:uid=1000".into(), workspace: None, cancel: self.cancel.clone(), progress: Progress::default() }
     }
 
-    async fn prepare_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Prepared, ToolError> {
+    pub(crate) async fn prepare_in(&self, cx: &CallContext, tool: &str, args: Value) -> Result<Prepared, ToolError> {
         let args: Map<String, Value> = serde_json::from_value(args).unwrap();
         self.tools.find(tool).unwrap().prepare(args, digest(), cx).await
     }

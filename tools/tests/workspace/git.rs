@@ -454,6 +454,60 @@ async fn a_branch_is_judged_under_any_name() {
 }
 
 #[tokio::test]
+async fn a_remotes_branch_is_judged_by_its_own_name_too() {
+    use opsgate_tools::scope::ScopeKind;
+    let fixture = Fixture::new();
+    fixture.write("x", "1\n").commit("first");
+    let head = fixture.git.head().unwrap().target().unwrap();
+    fixture.git.remote("origin", "https://example.invalid/x").unwrap();
+    fixture.git.remote("team/fork", "https://example.invalid/y").unwrap();
+    fixture.git.remote_with_fetch("odd", "https://example.invalid/z", "+refs/heads/*:refs/odd/of/*").unwrap();
+    for name in ["remotes/origin/release/1", "remotes/team/fork/release/1", "remotes/unknown/release/1", "odd/of/release/1"] {
+        fixture.git.reference(&format!("refs/{name}"), head, false, "test").unwrap();
+    }
+    fixture.git.reference_symbolic("refs/remotes/origin/HEAD", "refs/remotes/origin/release/1", false, "test").unwrap();
+    let commit = fixture.git.find_commit(head).unwrap();
+    fixture.git.branch("agent/x", &commit, false).unwrap().set_upstream(Some("origin/release/1")).unwrap();
+    fixture.git.set_head("refs/heads/agent/x").unwrap();
+    for rev in [
+        "origin/release/1",
+        "remotes/origin/release/1",
+        "refs/remotes/origin/release/1~0",
+        "origin",
+        "origin/HEAD",
+        "@{u}",
+        "@{upstream}",
+        "team/fork/release/1",
+        "unknown/release/1",
+        "refs/odd/of/release/1",
+    ] {
+        for (tool, key) in [(LOG, "rev"), ("workspace_create_branch", "from")] {
+            let prepared =
+                fixture.prepare(tool, json!({ key: rev, "name": "agent/y" }).as_object().map(|args| without_name(args, tool)).unwrap()).await;
+            let scopes = prepared.unwrap_or_else(|error| panic!("{rev}: {error}")).scopes;
+            assert!(scopes.values(ScopeKind::Ref).any(|name| name == "release/1"), "{tool} {rev}: {scopes:?}");
+        }
+    }
+}
+
+fn without_name(args: &serde_json::Map<String, serde_json::Value>, tool: &str) -> serde_json::Value {
+    args.iter().filter(|(key, _)| *key != "name" || tool != LOG).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+#[tokio::test]
+async fn entries_of_a_reflog_are_refused() {
+    let fixture = Fixture::new();
+    fixture.write("x", "1\n").commit("first");
+    fixture.write("x", "2\n").commit("second");
+    fixture.git_says(&["checkout", "-q", "-b", "agent/x"]);
+    for rev in ["HEAD@{1}", "@{1}", "main@{0}", "@{-1}", "HEAD@{yesterday}", "@{-1}@{u}", "main@{1}~0", "stash@{0}", "main@{U}", "@{}", "@{"] {
+        for tool in [LOG, "workspace_git_show"] {
+            assert_eq!(fixture.err(tool, json!({ "rev": rev })).await.kind, InvalidArguments, "{rev}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn links_in_gits_folder_show_nothing_of_others() {
     let other = Fixture::new();
     other.write("secret", "theirs\n").commit("first");

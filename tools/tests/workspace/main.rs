@@ -10,6 +10,7 @@ mod fixture;
 mod git;
 mod git_folder;
 mod listing;
+mod nested;
 mod pages;
 mod paths;
 mod redacted;

@@ -78,6 +78,9 @@ mod tests {
         fn tree(&self, _: &str) -> bool {
             true
         }
+        fn repository(&self, _: &str) -> bool {
+            true
+        }
     }
 
     struct Word;

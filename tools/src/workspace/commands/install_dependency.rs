@@ -119,7 +119,7 @@ impl WriteTool for InstallDependency {
         let declared = command.writable.iter().map(|path| RepoPath::parse(path)).collect::<Result<Vec<_>, _>>()?;
         let (cancel, progress) = (cx.cancel.clone(), cx.progress.clone());
         blocking(move || {
-            let scopes = workspace.scope().and(ScopeKind::Method, name.as_str());
+            let scopes = workspace.scope()?.and(ScopeKind::Method, name.as_str());
             let kinds = [ScopeKind::Path, ScopeKind::Tree];
             let scopes = declared.iter().fold(scopes, |scopes, path| workspace.locate(path.clone()).scoped(scopes, &kinds));
             Ok((Target { name, command, argv, dependency, declared, sandbox, workspace, cancel, progress }, scopes))
@@ -178,7 +178,7 @@ impl WriteTool for InstallDependency {
                 return Ok(nothing);
             }
             run::in_its_place(&workspace)?;
-            let changed = scratch.changed(&filter, &cancel)?;
+            let changed = scratch.changed(&workspace, &filter, &cancel)?;
             let after = pinned(&scratch);
             scratch.bring_back(&workspace, &changed)?;
             let said = lockfile::said(&text);

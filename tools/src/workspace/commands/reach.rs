@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{ToolError, ToolErrorKind};
 use crate::sandbox::{Access, Grant};
 use crate::scope::OutputFilter;
+use crate::workspace::nested::{self, Nested};
 use crate::workspace::open;
 use crate::workspace::path::{RepoPath, is_git_internal};
 use crate::workspace::repository::live;
@@ -26,7 +27,12 @@ const MOST_GRANTS: usize = 20_000;
 const DEEPEST: usize = 128;
 
 /// The grants of a command in this folder. Declared paths that are missing are made.
-pub(super) fn grants(root: &Dir, command: &Command, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<Grant>, ToolError> {
+pub(super) fn grants(
+    (root, top): (&Dir, &str),
+    command: &Command,
+    filter: &OutputFilter,
+    cancel: &CancellationToken,
+) -> Result<Vec<Grant>, ToolError> {
     let mut writable = command.writable.iter().map(|path| RepoPath::parse(path)).collect::<Result<Vec<_>, _>>()?;
     if let Some(report) = command.report.as_deref().filter(|report| !writable.iter().any(|path| path.covers(report))) {
         writable.push(RepoPath::parse(report)?);
@@ -34,8 +40,8 @@ pub(super) fn grants(root: &Dir, command: &Command, filter: &OutputFilter, cance
     for path in &writable {
         made(root, path, Some(path.as_str()) == command.report.as_deref())?;
     }
-    let mut judged = Judged { filter, cancel, entries: 0, grants: Vec::new() };
-    match judged.folder(root, &RepoPath::root(), 0)? {
+    let mut judged = Judged { root, top, filter, cancel, entries: 0, grants: Vec::new() };
+    match judged.folder(root, &RepoPath::root(), &Nested::default(), 0)? {
         Verdict::Whole => judged.grant(root.as_fd(), &RepoPath::root(), Access::Read)?,
         Verdict::Parts(grants) => {
             judged.grants.extend(grants);
@@ -44,12 +50,15 @@ pub(super) fn grants(root: &Dir, command: &Command, filter: &OutputFilter, cance
         Verdict::Hidden => {}
     }
     for path in &writable {
-        judged.write(root, path)?;
+        judged.write(path)?;
     }
     Ok(judged.grants)
 }
 
 struct Judged<'a> {
+    root: &'a Dir,
+    /// The folder's name.
+    top: &'a str,
     filter: &'a OutputFilter,
     cancel: &'a CancellationToken,
     entries: usize,
@@ -67,7 +76,7 @@ impl Judged<'_> {
     /// Judges what is in a folder.
     // INVARIANT: a file that policy denies, and all in `.git`, is in no grant (tests: a_folder_with_a_denied_file_is_granted_in_parts,
     // private_things_cannot_be_read).
-    fn folder(&mut self, dir: &Dir, path: &RepoPath, depth: usize) -> Result<Verdict, ToolError> {
+    fn folder(&mut self, dir: &Dir, path: &RepoPath, nested: &Nested, depth: usize) -> Result<Verdict, ToolError> {
         live(self.cancel)?;
         // What this user cannot list, the command could make listable: it runs as the same user.
         let Ok(entries) = dir.entries() else { return Ok(Verdict::Hidden) };
@@ -95,8 +104,12 @@ impl Judged<'_> {
                 hidden = true; // a name that is no text cannot be told to the sandbox
             } else if kind.is_dir() {
                 let verdict = match open::entry_folder(dir, &name) {
-                    Some(inner) if self.filter.shows_tree(child.as_str()) => self.folder(&inner, &child, depth + 1)?,
-                    _ => Verdict::Hidden,
+                    Some(inner) if nested::is_top(&inner) && !nested::is_shown(self.top, &child, self.filter) => Verdict::Hidden,
+                    Some(inner) => {
+                        let nested = if nested::is_top(&inner) { &nested.and(child.clone()) } else { nested };
+                        if nested.shows_tree(child.as_str(), self.filter) { self.folder(&inner, &child, nested, depth + 1)? } else { Verdict::Hidden }
+                    }
+                    None => Verdict::Hidden,
                 };
                 match verdict {
                     Verdict::Whole => shown.push(name),
@@ -108,7 +121,7 @@ impl Judged<'_> {
                 }
             } else if kind.is_symlink() {
                 // Where it leads is judged by its own name.
-            } else if !is_device(&kind) && self.filter.shows_file(child.as_str()) {
+            } else if !is_device(&kind) && nested.shows_file(child.as_str(), self.filter) {
                 shown.push(name);
             } else {
                 hidden = true;
@@ -129,18 +142,21 @@ impl Judged<'_> {
     }
 
     /// Grants a declared path for writing: all of it, or not at all.
-    fn write(&mut self, root: &Dir, path: &RepoPath) -> Result<(), ToolError> {
-        let fd = at(root, path)?;
+    fn write(&mut self, path: &RepoPath) -> Result<(), ToolError> {
+        let fd = at(self.root, path)?;
+        let nested = Nested::around(self.root, path);
         let stat = rustix::fs::fstat(&fd).map_err(ToolError::internal)?;
-        let whole = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                let dir =
-                    rustix::fs::openat(&fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(ToolError::internal)?;
-                self.filter.shows_tree(path.as_str()) && matches!(self.folder(&Dir::from_std_file(File::from(dir)), path, 0)?, Verdict::Whole)
-            }
-            FileType::RegularFile => self.filter.shows_file(path.as_str()),
-            _ => false,
-        };
+        let whole = nested.shown(self.top, self.filter)
+            && match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => {
+                    let dir = rustix::fs::openat(&fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                        .map_err(ToolError::internal)?;
+                    nested.shows_tree(path.as_str(), self.filter)
+                        && matches!(self.folder(&Dir::from_std_file(File::from(dir)), path, &nested, 0)?, Verdict::Whole)
+                }
+                FileType::RegularFile => nested.shows_file(path.as_str(), self.filter),
+                _ => false,
+            };
         if !whole {
             let client = format!("the command may write `{}`, which holds what policy hides; declare a narrower path", path.as_str());
             return Err(ToolError::new(ToolErrorKind::Unavailable, client));
@@ -224,6 +240,9 @@ mod tests {
         fn tree(&self, path: &str) -> bool {
             self.file(path)
         }
+        fn repository(&self, folder: &str) -> bool {
+            !folder.ends_with("denied-repository")
+        }
     }
 
     fn granted(files: &[&str], denied: &'static [&'static str], writable: &[&str]) -> Result<Vec<(String, Access)>, ToolError> {
@@ -237,8 +256,10 @@ mod tests {
         let root = Dir::from_std_file(File::open(folder.path()).unwrap());
         let command = Command { writable: writable.iter().map(|path| (*path).to_owned()).collect(), ..Command::default() };
         let filter = OutputFilter::new(Arc::new(Without(denied)), 1 << 20);
-        let mut grants: Vec<_> =
-            grants(&root, &command, &filter, &CancellationToken::new())?.into_iter().map(|grant| (grant.path, grant.access)).collect();
+        let mut grants: Vec<_> = grants((&root, folder.path().to_str().unwrap()), &command, &filter, &CancellationToken::new())?
+            .into_iter()
+            .map(|grant| (grant.path, grant.access))
+            .collect();
         grants.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(grants)
     }
@@ -264,6 +285,15 @@ mod tests {
             ("sub/y", Access::Read),
         ]);
         assert_eq!(granted(files, &["b/d/.env", "secret"], &[]).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_repository_within_is_granted_in_parts_and_a_denied_one_not() {
+        let files = &["a", "denied-repository/.git/x", "denied-repository/y", "sub/.git/x", "sub/y", "sub/secret/z", "sub/denied-repository/.git"];
+        let expected = of(&[(".", Access::List), ("a", Access::Read), ("sub/y", Access::Read)]);
+        assert_eq!(granted(files, &["secret"], &[]).unwrap(), expected);
+        let declared = |path| granted(&["denied-repository/.git/x", "denied-repository/out/y"], &[], &[path]).is_err();
+        assert!(declared("denied-repository/out") && declared("denied-repository/out/y"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) fn in_its_place(workspace: &Workspace) -> Result<(), ToolError> {
 /// The job of a command that runs in the workspace itself.
 pub(super) fn in_place(workspace: &Workspace, command: &Command, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Job, ToolError> {
     in_its_place(workspace)?;
-    let grants = reach::grants(workspace.dir(), command, filter, cancel)?;
+    let grants = reach::grants((workspace.dir(), workspace.root_path()), command, filter, cancel)?;
     job(workspace.dir(), command, command.argv.clone(), grants)
 }
 

@@ -101,7 +101,7 @@ impl WriteTool for RunTests {
         let sandbox = run::sandbox(self.sandbox.as_ref())?;
         let name = args.command.unwrap_or_else(|| DEFAULT.to_owned());
         let command = run::declared(&self.commands, &name)?;
-        let scopes = workspace.scope().and(ScopeKind::Method, name.as_str());
+        let scopes = workspace.scope()?.and(ScopeKind::Method, name.as_str());
         Ok((Target { name, command, sandbox, workspace, cancel: cx.cancel.clone(), progress: cx.progress.clone() }, scopes))
     }
 

@@ -15,6 +15,7 @@ use crate::error::{ToolError, ToolErrorKind};
 use crate::sandbox::PrivateFolder;
 use crate::sandbox::{Access, Grant};
 use crate::scope::OutputFilter;
+use crate::workspace::nested;
 use crate::workspace::open::{self, Found, OpenFile};
 use crate::workspace::path::{RepoPath, is_git_internal, quoted};
 use crate::workspace::replace::{self, New, Old};
@@ -50,8 +51,8 @@ impl Scratch {
         let mut from = vec![(source.try_clone().map_err(ToolError::internal)?, RepoPath::root(), false)];
         for path in &declared {
             match open::exactly(source, path) {
-                Ok(Found::Folder(dir)) if filter.shows_tree(path.as_str()) => from.push((dir, path.clone(), true)),
-                Ok(Found::File(file)) if filter.shows_file(path.as_str()) => {
+                Ok(Found::Folder(dir)) if nested::shows_tree(workspace, path.as_str(), filter) => from.push((dir, path.clone(), true)),
+                Ok(Found::File(file)) if nested::shows_file(workspace, path.as_str(), filter) => {
                     seen.insert(path.clone());
                     copied(&root, path, &file, &mut budget, cancel)?;
                 }
@@ -114,14 +115,14 @@ impl Scratch {
     }
 
     /// What the command changed of what is declared, where policy shows it. Nothing else leaves the copy.
-    pub(super) fn changed(&self, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<Changed>, ToolError> {
+    pub(super) fn changed(&self, workspace: &Workspace, filter: &OutputFilter, cancel: &CancellationToken) -> Result<Vec<Changed>, ToolError> {
         let after = states(&self.root, &self.declared, cancel)?;
         let paths: BTreeSet<&RepoPath> = self.before.keys().chain(after.keys()).collect();
         let mut changed = Vec::new();
         for path in paths {
             let (before, after) = (self.before.get(path), after.get(path));
             let is_file = |state: Option<&State>| state.is_none_or(|state| matches!(state, State::File(_) | State::Link(_)));
-            if before == after || !filter.shows_file(path.as_str()) {
+            if before == after || !nested::shows_file(workspace, path.as_str(), filter) {
                 continue;
             }
             let sound = is_file(before) && is_file(after) && RepoPath::parse(path.as_str()).is_ok_and(|parsed| parsed == *path);
@@ -267,6 +268,9 @@ mod tests {
         fn tree(&self, path: &str) -> bool {
             self.file(path)
         }
+        fn repository(&self, folder: &str) -> bool {
+            !folder.ends_with("denied-repository")
+        }
     }
 
     fn written(folder: &Path, files: &[(&str, &str)]) {
@@ -330,11 +334,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_comes_back_into_a_denied_repository() {
+        let folder = repository();
+        written(folder.path(), &[("lib/denied-repository/.git/config", "x"), ("lib/denied-repository/f", "theirs")]);
+        let (workspace, scratch) = copy(folder.path(), &["lib", "lib/denied-repository/f"]);
+        assert!(!scratch._folder.path().join("lib/denied-repository").exists());
+        written(scratch._folder.path(), &[("lib/denied-repository/f", "ours"), ("lib/denied-repository/g", "ours"), ("lib/one", "2")]);
+        let changed = scratch.changed(&workspace, &shown(), &CancellationToken::new()).unwrap();
+        assert_eq!(changed.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(), ["lib/one"]);
+    }
+
+    #[test]
     fn what_is_declared_comes_back_and_nothing_else() {
         let folder = repository();
         let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
         written(scratch._folder.path(), &[("lib/one", "2"), ("lib/key", "new"), ("lib/.git/hooks/x", "x"), ("made/later", "m"), ("a/b", "other")]);
-        let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+        let changed = scratch.changed(&workspace, &shown(), &CancellationToken::new()).unwrap();
         let paths: Vec<_> = changed.iter().map(|change| change.path.as_str()).collect();
         assert_eq!(paths, ["lib/one", "made/later"]);
         scratch.bring_back(&workspace, &changed).unwrap();
@@ -347,14 +362,14 @@ mod tests {
     fn what_is_no_file_of_the_workspace_is_not_brought_back() {
         for (path, target) in [("made", "/etc/passwd"), ("made", "../x"), ("made", ".git/config"), ("lib/up", "../../x")] {
             let folder = repository();
-            let (_, scratch) = copy(folder.path(), &["lib", "made"]);
+            let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
             std::os::unix::fs::symlink(target, scratch._folder.path().join(path)).unwrap();
-            assert!(scratch.changed(&shown(), &CancellationToken::new()).is_err(), "{path} -> {target}");
+            assert!(scratch.changed(&workspace, &shown(), &CancellationToken::new()).is_err(), "{path} -> {target}");
         }
         let folder = repository();
-        let (_, scratch) = copy(folder.path(), &["lib"]);
+        let (workspace, scratch) = copy(folder.path(), &["lib"]);
         rustix::fs::mknodat(&scratch.root, "lib/fifo", FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-        assert!(scratch.changed(&shown(), &CancellationToken::new()).is_err());
+        assert!(scratch.changed(&workspace, &shown(), &CancellationToken::new()).is_err());
     }
 
     #[test]
@@ -362,7 +377,7 @@ mod tests {
         let folder = repository();
         let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
         written(scratch._folder.path(), &[("lib/one", "2"), ("made", "m")]);
-        let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+        let changed = scratch.changed(&workspace, &shown(), &CancellationToken::new()).unwrap();
         for (path, text) in [("made", "theirs"), ("lib/one", "3")] {
             let folder_before = std::fs::read_to_string(folder.path().join("lib/one")).unwrap();
             written(folder.path(), &[(path, text)]);
@@ -377,7 +392,7 @@ mod tests {
         let folder = repository();
         let (workspace, scratch) = copy(folder.path(), &["lib", "made"]);
         written(scratch._folder.path(), &[("lib/one", "2"), ("lib/two", "2"), ("made/later", "m")]);
-        let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+        let changed = scratch.changed(&workspace, &shown(), &CancellationToken::new()).unwrap();
         written(scratch._folder.path(), &[("lib/two", "3")]);
         let error = scratch.bring_back(&workspace, &changed).unwrap_err();
         assert!(error.maybe_done && error.client.contains("`lib/one`") && !error.client.contains("`made/later`"), "{error:?}");
@@ -402,7 +417,7 @@ mod tests {
             written(folder.path(), &all("old"));
             let (workspace, scratch) = copy(folder.path(), &["lib"]);
             written(scratch._folder.path(), &all("new"));
-            let changed = scratch.changed(&shown(), &CancellationToken::new()).unwrap();
+            let changed = scratch.changed(&workspace, &shown(), &CancellationToken::new()).unwrap();
             let (first, last) = (folder.path().join("lib/f00"), folder.path().join("lib/f19"));
             let theirs = folder.path().join("theirs");
             std::fs::write(&theirs, "theirs").unwrap();

@@ -83,7 +83,7 @@ impl WriteTool for CommitFiles {
         blocking(move || {
             let (paths, message) = (listed(&args.paths)?, Message::parse(&args.message)?);
             let repo = repository::open(&workspace)?;
-            let mut scopes = workspace.scope();
+            let mut scopes = workspace.scope()?;
             for path in &paths {
                 scopes = workspace.locate(path.clone()).scoped_as_file(scopes);
             }

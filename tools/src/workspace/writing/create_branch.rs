@@ -86,7 +86,7 @@ impl WriteTool for CreateBranch {
             let name = BranchName::parse(&args.name)?;
             let repo = repository::open(&workspace)?;
             let from = repository::rev_or_head(&repo, args.from.as_ref())?;
-            let scopes = repository::ref_scope(workspace.scope().and(ScopeKind::Ref, name.0.as_str()), &repo, &from);
+            let scopes = repository::ref_scope(workspace.scope()?.and(ScopeKind::Ref, name.0.as_str()), &repo, &from);
             let base = GitFolder::open(&repo, Some(&name.0)).and_then(|_| repository::commit(&repo, &from)).map(|commit| commit.id());
             Ok((Target(Arc::new(Plan { workspace, name, from, base, cancel })), scopes))
         })

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use cap_std::fs::Dir;
@@ -40,6 +41,11 @@ impl GitFolder {
         let began = Began::now();
         let common = rustix::fs::open(without_slash(repo.commondir()), flags, Mode::empty()).map_err(|errno| unreadable(&errno))?;
         let common = Dir::from_std_file(File::from(common));
+        // Judged was the repository of this name: no folder above it is a link that was put there since.
+        let opened = std::fs::read_link(format!("/proc/self/fd/{}", common.as_raw_fd())).map_err(|error| unreadable(&error))?;
+        if opened != without_slash(repo.commondir()) {
+            return Err(ToolError::new(ToolErrorKind::Moved, "the repository was moved while it was looked at; connect again"));
+        }
         let below = repo.path().strip_prefix(repo.commondir()).map_err(ToolError::internal)?;
         let own = walk(&common, below).map_err(|error| unreadable(&error))?.ok_or_else(|| odd(below))?;
         let own = Dir::from_std_file(own);

@@ -93,7 +93,7 @@ impl WriteTool for WriteFile {
             let asked = args.path.parse()?;
             fits(&args)?;
             let located = workspace.locate(asked);
-            let scopes = located.scoped_as_file(workspace.scope());
+            let scopes = located.scoped_as_file(workspace.scope()?);
             let judged = judge(&workspace, &located);
             let (path, content, expected) = (located.real, args.content, args.expected_sha256);
             Ok((Target(Arc::new(Plan { workspace, path, content, expected, judged, cancel })), scopes))

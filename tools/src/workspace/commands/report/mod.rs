@@ -78,7 +78,7 @@ pub(super) fn stamp(workspace: &Workspace, path: &str) -> Option<[u64; 4]> {
 /// What the JUnit file at this path of the workspace says, where the run wrote it. Read like any file: policy may hide it.
 pub(super) fn file(workspace: &Workspace, path: &str, before: Option<[u64; 4]>, filter: &OutputFilter) -> Option<Report> {
     let path = RepoPath::parse(path).ok()?;
-    if !filter.shows_file(path.as_str()) {
+    if !crate::workspace::nested::shows_file(workspace, path.as_str(), filter) {
         return None;
     }
     let Ok(Found::File(file)) = crate::workspace::open::exactly(workspace.dir(), &path) else { return None };
