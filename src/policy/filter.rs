@@ -73,19 +73,19 @@ impl CallPaths {
     /// The globs that this call's filter goes by, as they were written.
     pub(super) fn globs(&self) -> FilterGlobs {
         let of_rules = |rules: &[u32]| -> BTreeSet<String> {
-            let rules = rules.iter().filter_map(|index| self.core.rule(*index));
+            let rules = rules.iter().filter_map(|index| self.seen.core.rule(*index));
             let paths = rules.flat_map(|rule| &rule.rule.when.scopes).filter(|(kind, _)| *kind == ScopeKind::Path);
             paths.flat_map(|(_, globs)| globs).map(|glob| glob.value.text().to_owned()).collect()
         };
         let texts = |globs: &[Pattern]| globs.iter().map(|glob| glob.text().to_owned()).collect::<BTreeSet<String>>();
         let mut denied = of_rules(&self.active);
         let mut allowed = Vec::new();
-        for matched in &self.repositories {
+        for matched in &self.seen.repositories {
             self.entries(matched).for_each(|entry| denied.extend(texts(&entry.source.paths.deny)));
             allowed.push(self.entries(matched).find_map(|entry| entry.source.paths.allow.as_deref()).map(texts));
         }
-        let names_paths = |index: &u32| self.core.rule(*index).is_some_and(|rule| rule.kinds & bit(ScopeKind::Path) != 0);
-        allowed.push(self.allowing.as_deref().filter(|rules| rules.iter().all(names_paths)).map(of_rules));
+        let names_paths = |index: &u32| self.seen.core.rule(*index).is_some_and(|rule| rule.kinds & bit(ScopeKind::Path) != 0);
+        allowed.push(self.seen.allowing.as_deref().filter(|rules| rules.iter().all(names_paths)).map(of_rules));
         FilterGlobs { denied, allowed }
     }
 
