@@ -121,6 +121,49 @@ fn what_is_misspelt_is_an_error_with_its_place_and_the_nearest_name() {
 }
 
 #[test]
+fn coverage_counts_a_repository_s_lists_and_tells_globs_that_no_case_hits() {
+    let home = Home::with_policy(&POLICY.replace("[\"docs/**\"]", "[\"docs/**\", \"**/*.key\"]").replace(
+        "rules:",
+        "repositories: {\"/src/*\": {paths: {deny: [\"b/**\"], allow: [\"**\"]}, tools: {deny: [workspace_git_log]}, refs: {deny: [x]}}}\nrules:",
+    ));
+    let file = home.path().join("policy.test.yaml");
+    let cases = CASES.to_owned()
+        + "  - {name: a, tree: docs, tool: workspace_list_directory, expect: deny, rule: no-docs}\n\
+           \x20 - {name: b, path: b/c, expect: deny, rule: \"repositories./src/*.paths.deny\"}\n";
+    std::fs::write(&file, cases).unwrap();
+    let output = home.run(&["policy", "test", "--json", file.to_str().unwrap()]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = &report["files"][0]["report"];
+    let lists = ["paths.allow", "refs.deny", "tools.deny"].map(|list| format!("repositories./src/*.{list}"));
+    assert_eq!(report["unexercised"], serde_json::json!(lists), "{}", text(&output.stderr));
+    assert_eq!(report["unhit_globs"], serde_json::json!([{ "rule": "no-docs", "kind": "path", "glob": "**/*.key" }]));
+    let output = home.run(&["policy", "test", file.to_str().unwrap()]);
+    assert!(text(&output.stdout).contains("`**/*.key` of no-docs"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_call_that_cannot_exist_is_no_case() {
+    for (case, words) in [
+        ("tool: github_list_issues, path: a.pem", "`github_list_issues` never touches a path"),
+        ("tool: github_list_issues, repo: acme/shop, namespace: prod", "`github_list_issues` never touches a namespace"),
+        ("tool: workspace_list_directory, path: docs", "`workspace_list_directory` never touches a path"),
+        ("tool: workspace_read_file, tree: docs", "`workspace_read_file` never touches a tree"),
+        ("tool: policy_whoami, repos: [/src/app]", "`policy_whoami` never touches a repo"),
+        ("tool: workspace_search_code, path: a, tree: docs", "touches a repo and a path and a tree in one"),
+    ] {
+        let cases = CASES.replacen("path: a.txt, expect: permit, rule: defaults.read", &format!("{case}, expect: deny"), 1);
+        let (code, said, _) = tested(&cases, &[]);
+        assert_eq!(code, Some(64), "{case}: {said}");
+        assert!(said.contains(words) && said.contains("policy.test.yaml:"), "{case}: {said}");
+    }
+    // `defaults` give a tool what it touches, and every method name may stand, since policies give tools more of them.
+    for case in ["tool: policy_whoami, expect: deny", "tool: workspace_run_tests, method: anything, expect: deny"] {
+        let (code, said, _) = tested(&CASES.replacen("path: a.txt, expect: permit, rule: defaults.read", case, 1), &[]);
+        assert_eq!(code, Some(0), "{case}: {said}");
+    }
+}
+
+#[test]
 fn tools_to_come_can_be_tested_before_they_are_there() {
     let home = Home::with_policy(
         "version: 1\nwrite_mode: on\ndefaults: {read: allow}\ncallers: {\"local:*\": {}}\nsystems: {kubernetes: {mode: approval_required_write}}\n\
@@ -137,6 +180,17 @@ cases:
 "#;
     std::fs::write(&file, cases).unwrap();
     let output = home.run(&["policy", "test", "--require-coverage", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    // A rule about another tool of the system is as good as without the declaration.
+    std::fs::write(
+        &file,
+        cases
+            .replace("kubernetes_scale: write, ", "")
+            .replace("tool: kubernetes_scale, namespace: squad-a", "tool: kubernetes_list, namespace: kube-x")
+            .replace("expect: needs_approval, rule: scale, approvals: [{count: 1}]", "expect: deny"),
+    )
+    .unwrap();
+    let output = home.run(&["policy", "test", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     std::fs::write(&file, cases.replace("count: 1", "count: 2")).unwrap();
     let output = home.run(&["policy", "test", file.to_str().unwrap()]);

@@ -105,6 +105,40 @@ fn a_log_that_was_changed_is_no_ground_to_deploy_on() {
 }
 
 #[test]
+fn a_log_that_was_rolled_back_or_is_another_home_s_does_not_hold() {
+    let (home, repository) = lived_in();
+    let files = |folder: &std::path::Path| -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    };
+    let before = files(&home.audit());
+    let mut client = Client::legacy(&home, &["--in-process", "--workspace", repository.arg()]);
+    client.answer("workspace_read_file", json!({ "path": "a.txt" }));
+    assert!(client.close().success());
+    assert_eq!(replay(&home, &[]).0, Some(0));
+    std::fs::write(home.path().join("unverifiable"), "").unwrap();
+    for (path, bytes) in &before {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let (code, said, report) = replay(&home, &[]);
+    assert_eq!((code, &report["log"]["verified"], &report["changed"]), (Some(1), &json!(false), &json!(0)), "{said}");
+    assert!(said.contains("the log's end is missing") && !said.contains("entries holds"), "{said}");
+
+    let (other, _repository) = lived_in();
+    std::fs::copy(other.path().join("head"), home.path().join("head")).unwrap();
+    let (code, said, _) = replay(&home, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("a checkpoint of the log") && !said.contains("entries holds"), "{said}");
+    // A log of another home, elsewhere.
+    let output = home.run(&["policy", "replay", "--log", other.audit().to_str().unwrap()]);
+    assert!(text(&output.stdout).contains("another key than this home's"), "{}", text(&output.stdout));
+    assert!(!replay(&other, &[]).1.contains("another key"));
+    // A log that was copied out of its home is held against itself alone.
+    std::fs::remove_file(home.path().join("head")).unwrap();
+    assert_eq!(replay(&home, &[]).0, Some(0));
+}
+
+#[test]
 fn a_new_policy_s_changes_are_listed_before_it_is_deployed() {
     let (home, _repository) = lived_in();
     let new = policy()

@@ -31,7 +31,7 @@ use crate::identity::Caller;
 use crate::observe::Stage::{Admit, Approve, Authorise, Execute, Intend, Prepare, Record, Scrub};
 
 pub use reply::{Body, Reply, ReplyReceipt};
-pub use roots::within_roots;
+pub use roots::{ROOTS, within_roots};
 pub use stage::{Call, RawCall, Refused};
 
 impl Gateway {

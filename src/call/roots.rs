@@ -9,7 +9,7 @@ use crate::identity::Caller;
 use crate::policy::Policy;
 
 /// The setting that decides.
-const ROOTS: &str = "systems.workspace.roots";
+pub const ROOTS: &str = "systems.workspace.roots";
 
 /// Whether this policy lets this caller work on this repository.
 ///

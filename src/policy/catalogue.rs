@@ -50,6 +50,8 @@ pub(super) struct Listed {
     pub(super) class: Class,
     pub(super) risk: Risk,
     pub(super) destructive: bool,
+    /// Whether a file of cases declares it, and this version does not have it.
+    pub(super) to_come: bool,
 }
 
 impl Catalogue {
@@ -61,7 +63,7 @@ impl Catalogue {
     /// The catalogue of these tools: their cards, their class, and whether they are destructive.
     pub fn of_tools(tools: impl IntoIterator<Item = (Card, Class, bool)>) -> Self {
         let listed = |(card, class, destructive): (Card, Class, bool)| {
-            (card.name.to_owned(), Listed { system: card.system.to_owned(), class, risk: Risk::of(card.risk.into()), destructive })
+            (card.name.to_owned(), Listed { system: card.system.to_owned(), class, risk: Risk::of(card.risk.into()), destructive, to_come: false })
         };
         Self { tools: tools.into_iter().map(listed).collect() }
     }
@@ -73,7 +75,16 @@ impl Catalogue {
     /// The same with one tool more, of the least risk of its class.
     pub(super) fn with(mut self, name: &str, system: &str, class: Class) -> Self {
         let risk = Risk::of(if class == Class::Read { 0.1 } else { 0.3 });
-        self.tools.insert(name.to_owned(), Listed { system: system.to_owned(), class, risk, destructive: false });
+        self.tools.insert(name.to_owned(), Listed { system: system.to_owned(), class, risk, destructive: false, to_come: false });
+        self
+    }
+
+    /// The same with a tool that this version does not have: its system stays one whose tools are still to come.
+    pub(super) fn with_to_come(mut self, name: &str, system: &str, class: Class) -> Self {
+        self = self.with(name, system, class);
+        if let Some(listed) = self.tools.get_mut(name) {
+            listed.to_come = true;
+        }
         self
     }
 
@@ -101,7 +112,7 @@ impl Catalogue {
 
     /// The system of the design whose tools this version does not have yet and to which this name or glob belongs.
     pub(super) fn system_to_come(&self, tool: &str) -> Option<&'static str> {
-        let has_tools = |system: &str| self.tools.values().any(|listed| listed.system == system);
+        let has_tools = |system: &str| self.tools.values().any(|listed| listed.system == system && !listed.to_come);
         SYSTEMS.iter().copied().find(|system| {
             let rest = tool.strip_prefix(system).and_then(|rest| rest.strip_prefix('_'));
             rest.is_some_and(|rest| !rest.is_empty()) && !has_tools(system)

@@ -10,7 +10,7 @@ use opsgate_tools::scope::{OutputFilter, Scopes};
 use opsgate_tools::tool::Class;
 use serde::{Deserialize, Serialize};
 
-use super::filter::{CallPaths, Seen};
+use super::filter::{CallPaths, FilterGlobs, Seen};
 use super::risk::Risk;
 use super::sentences::Told;
 
@@ -172,6 +172,11 @@ impl Permit {
     #[must_use]
     pub fn output_filter(&self) -> OutputFilter {
         OutputFilter::new(Arc::new(CallPaths::new(&self.seen)), self.seen.core.limits.output_bytes)
+    }
+
+    /// The path globs that its output filter goes by.
+    pub(super) fn filter_globs(&self) -> FilterGlobs {
+        CallPaths::new(&self.seen).globs()
     }
 }
 

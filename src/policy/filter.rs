@@ -1,11 +1,13 @@
 //! A permitted call's view of single paths: the same rules that judged the call, asked of each path it would show.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use opsgate_tools::scope::{PathFilter, ScopeKind};
 
 use super::compile::{CompiledRepository, CompiledRule, Core, Profile, Who, bit};
 use super::decision::Trigger;
+use super::glob::Pattern;
 use super::hits::Hits;
 use super::normalise::{fold, path_spelling};
 
@@ -32,6 +34,26 @@ pub(super) struct CallPaths {
     active: Vec<u32>,
 }
 
+/// What a filter goes by, to be held against another policy's for the same call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FilterGlobs {
+    denied: BTreeSet<String>,
+    /// Lists that a path must be on; `None` lets all through.
+    allowed: Vec<Option<BTreeSet<String>>>,
+}
+
+impl FilterGlobs {
+    /// Whether it may show more than `was` did: a denial's glob went, or a list has more or went. Globs are compared by their text.
+    pub(super) fn is_wider_than(&self, was: &Self) -> bool {
+        let list = |(now, was): (&Option<BTreeSet<String>>, &Option<BTreeSet<String>>)| match (now, was) {
+            (Some(now), Some(was)) => !now.is_subset(was),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        !was.denied.is_subset(&self.denied) || self.allowed.len() < was.allowed.len() || self.allowed.iter().zip(&was.allowed).any(list)
+    }
+}
+
 impl CallPaths {
     pub(super) fn new(seen: &Arc<Seen>) -> Self {
         let core = &seen.core;
@@ -46,6 +68,25 @@ impl CallPaths {
         let mut active: Vec<u32> = core.common.with_paths.iter().chain(own).copied().filter(applies).collect();
         active.sort_unstable();
         Self { seen: Arc::clone(seen), active }
+    }
+
+    /// The globs that this call's filter goes by, as they were written.
+    pub(super) fn globs(&self) -> FilterGlobs {
+        let of_rules = |rules: &[u32]| -> BTreeSet<String> {
+            let rules = rules.iter().filter_map(|index| self.seen.core.rule(*index));
+            let paths = rules.flat_map(|rule| &rule.rule.when.scopes).filter(|(kind, _)| *kind == ScopeKind::Path);
+            paths.flat_map(|(_, globs)| globs).map(|glob| glob.value.text().to_owned()).collect()
+        };
+        let texts = |globs: &[Pattern]| globs.iter().map(|glob| glob.text().to_owned()).collect::<BTreeSet<String>>();
+        let mut denied = of_rules(&self.active);
+        let mut allowed = Vec::new();
+        for matched in &self.seen.repositories {
+            self.entries(matched).for_each(|entry| denied.extend(texts(&entry.source.paths.deny)));
+            allowed.push(self.entries(matched).find_map(|entry| entry.source.paths.allow.as_deref()).map(texts));
+        }
+        let names_paths = |index: &u32| self.seen.core.rule(*index).is_some_and(|rule| rule.kinds & bit(ScopeKind::Path) != 0);
+        allowed.push(self.seen.allowing.as_deref().filter(|rules| rules.iter().all(names_paths)).map(of_rules));
+        FilterGlobs { denied, allowed }
     }
 
     fn denied(&self, kind: ScopeKind, folded: &str) -> bool {

@@ -60,7 +60,7 @@ use opsgate_tools::tool::{Class, Spec};
 use opsgate_tools::workspace::{Author, Command};
 use sha2::{Digest, Sha256};
 
-pub use cases::{CaseFile, CaseReport, CaseResult, CasesError};
+pub use cases::{CaseFile, CaseReport, CaseResult, CasesError, UnhitGlob};
 pub use catalogue::Catalogue;
 pub use compile::Profile;
 pub use decision::{ChangePart, Decision, Denial, DenialCode, Facts, Permit, Quorum, Requirement, Trigger};
@@ -74,7 +74,7 @@ pub use model::{
 pub(crate) use diagnostics::did_you_mean;
 pub(crate) use normalise::unseen;
 pub use normalise::{PathProblem, RefProblem, normalise_path, normalise_ref};
-pub use replay::{Archive, Hidden, LogState, Redecided, Replay, ReplayReport, Tally, Under};
+pub use replay::{Archive, Hidden, LogState, OtherFilters, Redecided, Replay, ReplayReport, Tally, Under};
 pub use required::Required;
 pub use review::draw::draw;
 pub use review::schema::schema;

@@ -39,13 +39,20 @@ pub(super) fn run(settings: &Settings, Args { log, policy, json: as_json }: Args
         None => Under::Recorded,
     };
     let is_new = matches!(under, Under::New(..));
-    let report = Replay { catalogue: &catalogue, archive, under }.run(log).map_err(bad)?;
+    let report = Replay { catalogue: &catalogue, archive, under, home_key: home_key(settings) }.run(log).map_err(bad)?;
     if as_json {
         out::json(&report);
     } else {
         show(&report, is_new);
     }
     Ok(if report.agrees() { exit::OK } else { exit::FINDING })
+}
+
+/// The home's public key, where the home has one that this user may read. None is made.
+fn home_key(settings: &Settings) -> Option<String> {
+    let path = settings.home.join("signing.key");
+    let key = path.is_file().then(|| opsgate_audit::SigningKey::load_or_create(&path).ok()).flatten()?;
+    Some(key.public().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn show(report: &ReplayReport, is_new: bool) {
@@ -59,11 +66,16 @@ fn show(report: &ReplayReport, is_new: bool) {
     row(report.same, same, "");
     let changed = if is_new { "would be decided otherwise" } else { "were decided otherwise than their policy says" };
     row(report.changed, format!("{changed}, {} wider", report.wider), "");
+    let filters = &report.other_filters;
+    if filters.calls > 0 {
+        let wider: u64 = filters.wider.values().map(|tally| tally.count).sum();
+        row(filters.calls, format!("permitted alike and filtered otherwise, {wider} wider"), "");
+    }
     for (why, Tally { count, example }) in &report.undecidable {
         row(*count, format!("undecidable: {why}"), example);
     }
     for (code, Tally { count, example }) in &report.not_judged {
-        row(*count, format!("not judged by policy: {}", printable(code)), example);
+        row(*count, format!("refused before policy was asked: {}", printable(code)), example);
     }
     out::say(table.trim_fmt());
     for change in &report.changes {
@@ -78,6 +90,12 @@ fn show(report: &ReplayReport, is_new: bool) {
         );
         out::say(if change.wider { format!("{} {line}", "wider".red().bold()) } else { format!("{} {line}", "other".yellow()) });
     }
+    for (groups, is_wider) in [(&report.other_filters.wider, true), (&report.other_filters.other, false)] {
+        for (who, Tally { count, example }) in groups {
+            let line = format!("{}: the answer would hide other paths ({count} calls, for example {example})", printable(who));
+            out::say(if is_wider { format!("{} {line}", "wider".red().bold()) } else { format!("{} {line}", "other".yellow()) });
+        }
+    }
     if report.changes_left_out > 0 {
         out::say(format!("… and {} more calls", report.changes_left_out));
     }
@@ -90,6 +108,9 @@ fn show(report: &ReplayReport, is_new: bool) {
     }
     if report.log.torn {
         out::say("note: the last line has no end, as in a log that is being written; it was left out");
+    }
+    if report.log.of_this_home == Some(false) {
+        out::say("note: the log is signed by another key than this home's, so it is another gateway's log");
     }
     match &report.log.first_finding {
         Some(finding) => {

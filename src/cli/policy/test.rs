@@ -9,7 +9,7 @@ use super::{Failure, bad, exit, out};
 use crate::catalogue;
 use crate::gateway::load_policy;
 use crate::home::Settings;
-use crate::policy::{CaseFile, CaseReport, Policy};
+use crate::policy::{CaseFile, CaseReport, Policy, UnhitGlob};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
@@ -70,4 +70,17 @@ fn show(file: &Path, report: &CaseReport, require_coverage: bool) {
         let what = format!("no case would notice if these went: {}", report.unexercised.join(", "));
         out::say(if require_coverage { format!("{} {name}: {what}", "FAIL".red().bold()) } else { format!("note: {name}: {what}") });
     }
+    if !report.unhit_globs.is_empty() {
+        let globs: Vec<String> =
+            report.unhit_globs.iter().take(MOST_GLOBS).map(|UnhitGlob { rule, glob, .. }| format!("`{glob}` of {rule}")).collect();
+        out::say(format!("note: {name}: no case is about {}{}", globs.join(", "), more_than(report.unhit_globs.len())));
+    }
+}
+
+/// The most globs that a note names; the JSON has all.
+const MOST_GLOBS: usize = 10;
+
+fn more_than(count: usize) -> String {
+    let rest = count.saturating_sub(MOST_GLOBS);
+    if rest == 0 { String::new() } else { format!(" and {rest} globs more (see --json)") }
 }

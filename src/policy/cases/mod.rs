@@ -2,6 +2,7 @@
 
 mod coverage;
 mod run;
+mod unhit;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::review::draw::draw;
 use super::yaml;
 
 pub use run::{CaseReport, CaseResult};
+pub use unhit::UnhitGlob;
 
 /// A file of cases, read strictly.
 #[derive(Debug)]
@@ -88,7 +90,7 @@ impl CaseFile {
     /// The names its policy may use: this version's tools, and those that the file declares to come.
     #[must_use]
     pub fn catalogue(&self, own: Catalogue) -> Catalogue {
-        self.tools.iter().fold(own, |all, (name, system, class)| all.with(name, system, *class))
+        self.tools.iter().fold(own, |all, (name, system, class)| all.with_to_come(name, system, *class))
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::Policy;
 use super::super::decision::{Decision, Denial, Permit, Requirement};
 use super::super::explain::Explanation;
 use super::super::required::in_words;
+use super::unhit::{UnhitGlob, unhit};
 use super::{Case, CaseFile, Expected, coverage};
 
 /// How the cases of one file went.
@@ -18,6 +19,8 @@ pub struct CaseReport {
     pub cases: Vec<CaseResult>,
     /// Rules and settings that decided no case.
     pub unexercised: Vec<String>,
+    /// Of the deny rules that decided a case, the globs that none of these cases hit.
+    pub unhit_globs: Vec<UnhitGlob>,
 }
 
 /// How one case went.
@@ -53,7 +56,9 @@ impl CaseFile {
     pub fn run(&self, policy: &Policy) -> CaseReport {
         let cases: Vec<CaseResult> = self.cases.iter().map(|case| case.run(policy)).collect();
         let unexercised = coverage::unexercised(&policy.core, cases.iter().flat_map(|case| &case.decided_by));
-        CaseReport { policy_hash: policy.hash().to_owned(), cases, unexercised }
+        let touched = self.cases.iter().map(|case| &case.asked.scopes).zip(cases.iter().map(|case| case.decided_by.as_slice()));
+        let unhit_globs = unhit(&policy.core, touched);
+        CaseReport { policy_hash: policy.hash().to_owned(), cases, unexercised, unhit_globs }
     }
 }
 

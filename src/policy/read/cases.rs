@@ -9,7 +9,8 @@ use super::super::asked::Asked;
 use super::super::cases::{Case, CaseFile, Expected};
 use super::super::catalogue::forbidden;
 use super::super::decision::{ChangePart, DenialCode, Quorum, Trigger};
-use super::super::diagnostics::At;
+use super::super::diagnostics::{At, Pos};
+use super::super::review::touches::cannot_touch;
 use super::super::yaml::{Node, Value};
 use super::Reader;
 use super::keys::SCOPES;
@@ -127,7 +128,7 @@ impl Reader<'_> {
                 rest /= values.len().max(1);
             }
             let name = if label.is_empty() { name.value.clone() } else { format!("{} [{}]", name.value, label.join(", ")) };
-            if let Some(asked) = self.asked(node, &given, &shared.tools) {
+            if let Some(asked) = self.asked(node, &given, shared) {
                 cases.push(Case { name, line: node.at.line, asked, expected: expected.clone() });
             }
         }
@@ -140,22 +141,40 @@ impl Reader<'_> {
         keys.into_iter().filter_map(|key| fields.get(key).map(|node| (key, node))).map(|(key, node)| (key, self.items(node, key))).collect()
     }
 
-    fn asked(&mut self, node: &Node, given: &Given<'_>, tools: &[(String, String, Class)]) -> Option<Asked> {
-        let tool = self.tool_asked(node, given, tools);
+    fn asked(&mut self, node: &Node, given: &Given<'_>, shared: &Shared<'_>) -> Option<Asked> {
+        let tool = self.tool_asked(node, given, &shared.tools);
+        let of_this_version = tool.as_ref().map(|(name, ..)| name).filter(|name| !shared.tools.iter().any(|(one, ..)| one == *name));
         let caller = self.caller_asked(node, given);
         let mut scopes: Option<Scopes> = None;
+        let mut touched: Vec<(ScopeKind, Pos)> = Vec::new();
         for (one, several, kind) in kinds() {
             let Some(node) = given.get(one) else { continue };
+            let by_default = shared.defaults.get(one).is_some_and(|default| std::ptr::eq(*default, *node));
+            if by_default && of_this_version.is_some_and(|name| cannot_touch(name, &[kind]).is_some()) {
+                continue;
+            }
             let values = match &node.value {
                 Value::List(items) => items.iter().filter_map(|item| self.text(item, several)).collect(),
                 _ => self.text(node, one).into_iter().collect::<Vec<At<String>>>(),
             };
+            if !values.is_empty() {
+                touched.push((kind, node.at));
+            }
             for value in values {
                 scopes = Some(match scopes {
                     Some(scopes) => scopes.and(kind, value.value),
                     None => Scopes::of(kind, value.value),
                 });
             }
+        }
+        // INVARIANT: a case is a call that can be made, so that none covers a rule that no call meets (test: tests/policy_cases.rs,
+        // a_call_that_cannot_exist_is_no_case).
+        let kinds: Vec<ScopeKind> = touched.iter().map(|(kind, _)| *kind).collect();
+        if let Some(what) = of_this_version.and_then(|name| cannot_touch(name, &kinds)) {
+            let never = |kind: ScopeKind| of_this_version.is_some_and(|name| cannot_touch(name, &[kind]).is_some());
+            let at = touched.iter().find(|(kind, _)| never(*kind)).or(touched.last()).map_or(node.at, |(_, at)| *at);
+            self.error(at, what, "leave it out, or make a case for each tool".to_owned());
+            return None;
         }
         let change = match given.get("change") {
             Some(node) if matches!(&node.value, Value::List(items) if items.is_empty()) => Vec::new(),

@@ -82,7 +82,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn error(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<String>>) {
         if self.errors.len() < MOST {
-            self.errors.push(Finding::new(self.source, at, message, help.into()));
+            let finding = Finding::new(self.source, at, message, help.into());
+            // `each` reads one place many times.
+            if self.errors.last() != Some(&finding) {
+                self.errors.push(finding);
+            }
         }
     }
 

@@ -171,7 +171,9 @@ pub(super) fn read(record: &Record<'_>, catalogue: &Catalogue) -> Read {
     };
     let caller = data.caller.map(|caller| caller.id).unwrap_or_default();
     let Some(decision) = data.decision else {
-        let by_policy = record.kind == "call.intent" || matches!(data.code.as_str(), "policy_denied" | "approvals_unavailable");
+        // A connection was refused, which is no call yet, or the repository is none that policy lets anyone work on.
+        let at_the_door = data.tool.is_empty() || data.rule.as_deref() == Some(crate::call::ROOTS);
+        let by_policy = record.kind == "call.intent" || !at_the_door && matches!(data.code.as_str(), "policy_denied" | "approvals_unavailable");
         return if by_policy {
             Read::Undecidable("an older version recorded it without the facts of the decision")
         } else {

@@ -26,6 +26,8 @@ pub struct ReplayReport {
     pub changed: u64,
     /// Of those, the ones that a wider permission gave.
     pub wider: u64,
+    /// Permitted alike, where the answer would hide other paths.
+    pub other_filters: OtherFilters,
     /// Why calls cannot be decided again.
     pub undecidable: BTreeMap<String, Tally>,
     /// Refusals that were made before policy was asked, by their code.
@@ -44,6 +46,17 @@ pub struct ReplayReport {
     groups: BTreeMap<Key, Tally>,
     #[serde(skip)]
     shown: BTreeMap<(String, String), Tally>,
+}
+
+/// Calls that are permitted as they were, and whose answers are filtered by other path globs.
+#[derive(Debug, Default, Serialize)]
+pub struct OtherFilters {
+    /// Those that may show more: a denial's glob went, or a list of what may be shown has more.
+    pub wider: BTreeMap<String, Tally>,
+    /// The rest, by caller and tool as those.
+    pub other: BTreeMap<String, Tally>,
+    /// All of them.
+    pub calls: u64,
 }
 
 /// How many, and the request id of one.
@@ -94,6 +107,10 @@ pub struct LogState {
     pub verified: bool,
     /// Whether its last line has no end, as in a log that is being written.
     pub torn: bool,
+    /// The public key that it was signed with, hex.
+    pub public_key: Option<String>,
+    /// Whether that is the home's own key, where both are known.
+    pub of_this_home: Option<bool>,
     /// The first thing that is wrong with it.
     pub first_finding: Option<String>,
 }
@@ -105,7 +122,7 @@ impl ReplayReport {
     /// Whether every call that policy decided could be decided again, came out as it was, and the log holds.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.changed == 0 && self.undecidable.is_empty() && self.log.verified
+        self.changed == 0 && self.other_filters.calls == 0 && self.undecidable.is_empty() && self.log.verified
     }
 
     /// How many calls cannot be decided again.
@@ -148,7 +165,16 @@ impl ReplayReport {
         }
     }
 
-    pub(super) fn finish(&mut self, checked: &Report) {
+    pub(super) fn other_filter(&mut self, judged: &Judged, wider: bool, id: &str) {
+        let filters = &mut self.other_filters;
+        filters.calls += 1;
+        let groups = if wider { &mut filters.wider } else { &mut filters.other };
+        let key = format!("{} {}", judged.asked.caller, judged.asked.tool);
+        let key = if groups.len() < MOST_GROUPS || groups.contains_key(&key) { key } else { "others".to_owned() };
+        groups.entry(key).or_default().add(id);
+    }
+
+    pub(super) fn finish(&mut self, checked: &Report, home_key: Option<&str>) {
         let groups = std::mem::take(&mut self.groups).into_iter();
         self.changes = groups.map(|((wider, caller, tool, was, would_be), calls)| Redecided { wider, caller, tool, was, would_be, calls }).collect();
         self.changes.sort_by_key(|change| (!change.wider, std::cmp::Reverse(change.calls.count)));
@@ -160,6 +186,8 @@ impl ReplayReport {
             entries: checked.entries,
             verified: checked.total_findings == torn,
             torn: torn > 0,
+            public_key: checked.public_key.clone(),
+            of_this_home: checked.public_key.as_deref().zip(home_key).map(|(key, own)| key == own),
             first_finding: wrong.map(|finding| format!("{} line {}: {}", finding.file, finding.line, finding.what)),
         };
     }

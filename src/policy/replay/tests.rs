@@ -31,13 +31,13 @@ fn with(mut data: Value, changes: Value) -> Value {
 fn replayed(records: &[(&str, Value)], new: Option<&str>) -> ReplayReport {
     let archive = Archive::new(PathBuf::from("/nonexistent"), Some(Arc::new(policy(POLICY))));
     let under = new.map_or(Under::Recorded, |text| Under::New(Arc::new(policy(text)), Vec::new()));
-    let mut replay = Replay { catalogue: &catalogue(), archive, under };
+    let mut replay = Replay { catalogue: &catalogue(), archive, under, home_key: None };
     let mut report = ReplayReport::default();
     for (kind, data) in records {
         let data = data.to_string();
         replay.record(&Record { seq: 1, ts: "", kind, request_id: Some([7; 16]), data: &data }, &mut report);
     }
-    report.finish(&opsgate_audit::verify::Report::default());
+    report.finish(&opsgate_audit::verify::Report::default(), None);
     report
 }
 
@@ -98,6 +98,11 @@ fn what_was_not_recorded_is_undecidable_and_never_guessed() {
     let refusal = |code: &str| with(issue(), json!({ "decision": null, "decided_at": null, "class": null, "code": code }));
     let report = replayed(&[("call.refused", refusal("policy_denied")), ("call.refused", refusal("rate_limited"))], None);
     assert_eq!((report.undecidable_calls(), report.not_judged["rate_limited"].count), (1, 1));
+    // A refused connection is no call, and a root that policy does not hold is asked for before it.
+    for at_the_door in [json!({ "gen_ai.tool.name": "" }), json!({ "rule": "systems.workspace.roots" })] {
+        let report = replayed(&[("call.refused", with(refusal("policy_denied"), at_the_door))], None);
+        assert_eq!((report.undecidable_calls(), report.not_judged["policy_denied"].count), (0, 1));
+    }
     assert_eq!(replayed(&[("call.outcome", issue()), ("policy.loaded", issue())], None).records, 0);
 }
 
@@ -131,6 +136,34 @@ fn what_a_new_policy_changes_is_grouped_wider_first() {
     // The same answer for another reason is no change, and is counted.
     let report = replayed(&records, Some(&POLICY.replace("id: no-keys", "id: keys")));
     assert_eq!((report.same, report.other_grounds, report.changed), (5, 1, 0));
+}
+
+#[test]
+fn an_answer_that_is_filtered_otherwise_is_not_alike() {
+    let listing = |tool: &str, scopes: Value| {
+        let data = json!({ "gen_ai.tool.name": tool, "system": "workspace", "class": "read", "mode": "approval_required_write",
+                           "rules": ["defaults.read"], "scopes": scopes });
+        ("call.intent", with(issue(), data))
+    };
+    let folder = listing("workspace_list_directory", json!([{ "kind": "repo", "value": "/src/app" }, { "kind": "tree", "value": "." }]));
+    let file = listing("workspace_read_file", json!([{ "kind": "repo", "value": "/src/app" }, { "kind": "path", "value": "a" }]));
+    let rule = "- {id: no-keys, deny: {paths: [\"**/*.pem\"]}}";
+    let repository = |setting: &str| POLICY.replace("repositories: {", &format!("repositories: {{\"/src/*\": {setting}, "));
+    for (new, wider, other) in [
+        (POLICY.replace("no-keys", "keys"), 0, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.key\"]}}"), 1, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.pem\"]}, mode: shadow}"), 1, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.pem\"], tools: [workspace_read_file]}}"), 1, 0),
+        (POLICY.replace(rule, "- {id: no-keys, deny: {paths: [\"**/*.pem\", \"**/*.key\"]}}"), 0, 1),
+        (repository("{paths: {deny: [\"b/**\"]}}"), 0, 1),
+        (repository("{paths: {allow: [\"b/**\"]}}"), 0, 1),
+    ] {
+        let report = replayed(&[folder.clone(), file.clone()], Some(&new));
+        let filters = &report.other_filters;
+        assert_eq!((filters.wider.len(), filters.other.len(), filters.calls), (wider, other, (wider + other) as u64), "{new}: {report:?}");
+    }
+    let report = replayed(&[folder], None);
+    assert_eq!((report.other_filters.calls, report.same), (0, 1));
 }
 
 /// A policy under which an issue needs these approvals, in this mode.

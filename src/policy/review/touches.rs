@@ -42,6 +42,26 @@ pub fn touches(tool: &str) -> Option<&'static [&'static [ScopeKind]]> {
     TOUCHES.iter().find(|(name, _)| *name == tool).map(|(_, shapes)| *shapes)
 }
 
+/// Whether an answer of the tool is of more paths than the call names: it shows a folder, or hands the repository to a command.
+pub(in super::super) fn is_filtered_by_path(tool: &str) -> bool {
+    touches(tool).is_none_or(|shapes| shapes.iter().any(|shape| shape.contains(&Tree) || shape.contains(&Method)))
+}
+
+/// What of these kinds no call of the tool can touch, in words: one that it never touches, or some that it never touches
+/// together. A file and a folder are two kinds here.
+pub(in super::super) fn cannot_touch(tool: &str, kinds: &[ScopeKind]) -> Option<String> {
+    let shapes = touches(tool)?;
+    if shapes.iter().any(|shape| kinds.iter().all(|kind| shape.contains(kind))) {
+        return None;
+    }
+    let never = kinds.iter().find(|kind| !shapes.iter().any(|shape| shape.contains(kind)));
+    let listed = |kinds: &[ScopeKind], and: &str| kinds.iter().map(ScopeKind::to_string).collect::<Vec<_>>().join(and);
+    Some(match never {
+        Some(kind) => format!("`{tool}` never touches a {kind}"),
+        None => format!("no call of `{tool}` touches a {} in one", listed(kinds, " and a ")),
+    })
+}
+
 /// Whether one call of the tool can touch all of these kinds; `true` where that is not known. `paths` are files or folders.
 pub(super) fn can_touch(tool: &str, mut kinds: impl Iterator<Item = ScopeKind> + Clone) -> bool {
     let Some(shapes) = touches(tool) else { return true };
