@@ -65,16 +65,22 @@ async fn serve(settings: &Settings, args: Args) -> Result<u8, Failure> {
     if let Some(admin) = admin.filter(|a| !a.ip().is_loopback()) {
         return Err(Failure::new(exit::BAD_CONFIGURATION, format!("`{admin}` is beyond loopback; operators' endpoints listen on loopback only")));
     }
-    let hangup = hangups()?;
+    let (hangup, ended) = (hangups()?, signalled());
     let gateway = super::open_closed(settings)?;
     let follower = tokio::spawn(gateway.clone().follow_policy(hangup));
-    let served = listen_everywhere(&gateway, &args, listen, admin).await;
+    let served = listen_everywhere(&gateway, &args, listen, admin, ended).await;
     gateway.close().await;
     follower.abort();
     served
 }
 
-async fn listen_everywhere(gateway: &Arc<Gateway>, args: &Args, listen: SocketAddr, admin: Option<SocketAddr>) -> Result<u8, Failure> {
+async fn listen_everywhere(
+    gateway: &Arc<Gateway>,
+    args: &Args,
+    listen: SocketAddr,
+    admin: Option<SocketAddr>,
+    ended: impl Future<Output = ()>,
+) -> Result<u8, Failure> {
     let busy = |what: &str, error: std::io::Error| Failure::new(exit::BAD_CONFIGURATION, format!("cannot listen on `{what}`: {error}"));
     let (idle, socket) = serve_socket(gateway.clone()).map_err(|error| busy(&gateway.socket().display().to_string(), error))?;
     let mut doors = tokio::task::JoinSet::new();
@@ -98,7 +104,7 @@ async fn listen_everywhere(gateway: &Arc<Gateway>, args: &Args, listen: SocketAd
         say_started(&Started { error: None, exit: exit::OK });
     }
     tokio::select! {
-        () = signalled() => {}
+        () = ended => {}
         () = idle_for(idle, args.idle_exit) => {}
     }
     log::info(log::Component::Gateway, "stopping: running calls are drained").emit();
@@ -135,13 +141,18 @@ pub(super) fn hangups() -> Result<Signal, Failure> {
 }
 
 /// Returns when the process is asked to end.
-pub(super) async fn signalled() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+///
+/// It is listened for from the moment of the call: a gateway that is told to end while it opens closes its log all the same.
+pub(super) fn signalled() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -31,12 +31,19 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
     // A relay has no policy: to it the signal means nothing. It ends with its input, as it would with a closed terminal.
     let hangup = super::serve::hangups()?;
     if args.in_process {
+        let ended = super::serve::signalled();
         let gateway = super::open_closed(settings)?;
+        let connection = match connection_here(&gateway, &folder, explicit) {
+            Ok(connection) => connection,
+            Err(failure) => {
+                gateway.close().await; // it has recorded its policy by now
+                return Err(failure);
+            }
+        };
         let follower = tokio::spawn(gateway.clone().follow_policy(hangup));
-        let connection = connection_here(&gateway, &folder, explicit)?;
         let stopped = gateway.clone();
         tokio::spawn(async move {
-            super::serve::signalled().await;
+            ended.await;
             stopped.drain().await; // what runs is answered; then the stream ends, whether or not the client closes it
         });
         serve_stream(gateway.clone(), connection, Lines::new(input), output).await;
