@@ -37,7 +37,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
     let params = CallToolRequestParams::new(args.tool).with_arguments(arguments);
     let result = if args.in_process {
         let gateway = super::open_closed(settings)?;
-        let connection = super::stdio::connection_here(&gateway, &folder, explicit)?;
+        let connection = super::stdio::connection_here(&gateway, &folder, explicit).await?;
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (input, output) = tokio::io::split(theirs);
         let serving = tokio::spawn(serve_stream(gateway.clone(), connection, Lines::new(input), output));

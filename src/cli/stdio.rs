@@ -33,13 +33,7 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
     if args.in_process {
         let ended = super::serve::signalled();
         let gateway = super::open_closed(settings)?;
-        let connection = match connection_here(&gateway, &folder, explicit) {
-            Ok(connection) => connection,
-            Err(failure) => {
-                gateway.close().await; // it has recorded its policy by now
-                return Err(failure);
-            }
-        };
+        let connection = connection_here(&gateway, &folder, explicit).await?;
         let follower = tokio::spawn(gateway.clone().follow_policy(hangup));
         let stopped = gateway.clone();
         tokio::spawn(async move {
@@ -56,12 +50,16 @@ pub(super) async fn run(settings: &Settings, args: Args) -> Result<u8, Failure> 
     Ok(exit::OK)
 }
 
-/// This process as a connection to its own gateway. A folder that nobody named may be no repository.
-pub(super) fn connection_here(gateway: &Arc<Gateway>, folder: &Path, explicit: bool) -> Result<Connection, Failure> {
+/// This process as a connection to its own gateway. A folder that nobody named may be no repository; where one that was named is none,
+/// the gateway, which has recorded its policy by now, is closed.
+pub(super) async fn connection_here(gateway: &Arc<Gateway>, folder: &Path, explicit: bool) -> Result<Connection, Failure> {
     let caller = Caller::of_this_process();
     let workspace = match workspace_for(gateway, &caller, folder) {
         Ok(workspace) => Some(workspace),
-        Err(why) if explicit => return Err(Failure::new(exit::BAD_CONFIGURATION, why.message)),
+        Err(why) if explicit => {
+            gateway.close().await;
+            return Err(Failure::new(exit::BAD_CONFIGURATION, why.message));
+        }
         Err(why) => {
             out::complain(format!("no workspace: {}", why.message));
             None
